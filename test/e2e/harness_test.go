@@ -1,0 +1,297 @@
+// Package e2e runs the built binaries as a user would: the distribution on a configuration, beside the simulator and
+// real sinks.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// repo is the checkout's top folder.
+var repo = func() string {
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
+
+func TestMain(m *testing.M) {
+	// go build knows what is out of date, so the tests never run yesterday's binaries.
+	build := exec.Command("make", "-s", "build")
+	build.Dir = repo
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "make build:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// process is a started binary, its output kept.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+// output is everything the process wrote so far, standard output and error.
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// start runs a binary of bin/ and stops it at the end of the test.
+func start(t *testing.T, dir string, env []string, binary string, args ...string) *process {
+	t.Helper()
+	p := &process{name: binary, done: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(repo, "bin", binary), args...)
+	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			t.Logf("last output of %s:\n%s", binary, tail(p.output(), 40))
+		}
+	})
+	return p
+}
+
+// stop asks the process to end and waits until it has.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		t.Errorf("%s did not end within 30 s of SIGTERM", p.name)
+	}
+}
+
+// kill ends the process at once, as a crash would.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// exited waits for the process to end by itself and returns its exit code.
+func (p *process) exited(t *testing.T, within time.Duration) int {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(within):
+		require.Fail(t, "still running", "%s did not end within %s:\n%s", p.name, within, tail(p.output(), 20))
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func tail(s string, lines int) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return strings.Join(all, "\n")
+}
+
+// eventually polls until the condition holds; what says what was waited for.
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !holds() {
+		if time.Now().After(deadline) {
+			require.Fail(t, "not within "+within.String(), what)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func get(t *testing.T, url string) []byte {
+	t.Helper()
+	resp, err := http.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "GET %s: %s", url, body)
+	return body
+}
+
+func post(t *testing.T, url string, body any) {
+	t.Helper()
+	data, err := json.Marshal(body)
+	require.NoError(t, err)
+	resp, err := http.Post(url, "application/json", bytes.NewReader(data))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Less(t, resp.StatusCode, 300, "POST %s: %s", url, answer)
+}
+
+// collector is a running distribution.
+type collector struct {
+	*process
+	dir       string
+	prom      int // port of the prometheus exporter
+	telemetry int // port of the collector's own metrics
+}
+
+// startCollector runs the distribution on a configuration, in which {dir}, {prom}, {telemetry}, {health} and the
+// given pairs are replaced, and waits until it is ready.
+func startCollector(t *testing.T, dir, config string, pairs ...string) *collector {
+	t.Helper()
+	c := &collector{dir: dir, prom: freePort(t), telemetry: freePort(t)}
+	config = strings.NewReplacer(append([]string{
+		"{dir}", dir,
+		"{prom}", fmt.Sprint(c.prom),
+		"{telemetry}", fmt.Sprint(c.telemetry),
+		"{health}", fmt.Sprint(freePort(t)),
+	}, pairs...)...).Replace(config)
+	path := filepath.Join(dir, "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(config), 0o600))
+	c.process = start(t, dir, nil, "otelcol-langsmith", "--config", path)
+	eventually(t, 60*time.Second, "the collector is ready", func() bool {
+		select {
+		case <-c.done:
+			require.Fail(t, "the collector ended", tail(c.output(), 20))
+		default:
+		}
+		return strings.Contains(c.output(), "Everything is ready")
+	})
+	return c
+}
+
+// families scrapes a Prometheus endpoint.
+func families(t *testing.T, port int) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	list, err := parser.TextToMetricFamilies(bytes.NewReader(get(t, fmt.Sprintf("http://localhost:%d/metrics", port))))
+	require.NoError(t, err)
+	return list
+}
+
+// labels of a series as a map.
+func labels(m *dto.Metric) map[string]string {
+	set := map[string]string{}
+	for _, l := range m.GetLabel() {
+		set[l.GetName()] = l.GetValue()
+	}
+	return set
+}
+
+// counter sums a family of counters or gauges over the series that have the given labels.
+func counter(list map[string]*dto.MetricFamily, name string, want map[string]string) float64 {
+	var sum float64
+	for _, m := range list[name].GetMetric() {
+		if has(labels(m), want) {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+		}
+	}
+	return sum
+}
+
+func has(set, want map[string]string) bool {
+	for k, v := range want {
+		if set[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// spansOf reads every span of a file that the file exporter wrote.
+func spansOf(t *testing.T, paths ...string) []span {
+	t.Helper()
+	var spans []span
+	for _, path := range paths {
+		f, err := os.Open(path)
+		require.NoError(t, err)
+		lines := bufio.NewReaderSize(f, 1<<20)
+		for {
+			line, err := lines.ReadBytes('\n')
+			if len(line) > 0 && err == nil {
+				td, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(line)
+				require.NoError(t, err, path)
+				spans = append(spans, flatten(td)...)
+			}
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+		}
+		require.NoError(t, f.Close())
+	}
+	return spans
+}
+
+// span is a span with its resource's attributes.
+type span struct {
+	ptrace.Span
+	resource map[string]any
+}
+
+func flatten(td ptrace.Traces) []span {
+	var spans []span
+	for _, rs := range td.ResourceSpans().All() {
+		resource := rs.Resource().Attributes().AsRaw()
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				spans = append(spans, span{s, resource})
+			}
+		}
+	}
+	return spans
+}
+
+func (s span) str(key string) string {
+	v, ok := s.Attributes().Get(key)
+	if !ok {
+		return ""
+	}
+	return v.AsString()
+}
