@@ -24,6 +24,18 @@ const (
 	KindOther
 )
 
+var kindNames = [...]string{
+	"none", "inference", "embeddings", "retrieval", "tool", "agent", "workflow", "other",
+}
+
+// String returns a short name in lower case.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return kindNames[KindNone]
+}
+
 // ModelCall reports whether tokens and cost of the operation are its own. Agents, workflows and chains repeat
 // the sums of their children and never count.
 func (k Kind) ModelCall() bool { return k == KindInference || k == KindEmbeddings }
@@ -41,6 +53,17 @@ const (
 	// CostTable is a price from the price table.
 	CostTable
 )
+
+var costSources = [...]string{"", "langsmith", "instrumentation", "table"}
+
+// String returns the source as [AttrCostSource] spells it: langsmith, instrumentation or table; empty for
+// CostNone.
+func (s CostSource) String() string {
+	if int(s) < len(costSources) {
+		return costSources[s]
+	}
+	return ""
+}
 
 // Absent is the value of a token count that the span does not tell.
 const Absent int64 = -1
