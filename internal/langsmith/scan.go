@@ -1,0 +1,265 @@
+package langsmith
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// maxDepth is how deep the values of a run may nest.
+const maxDepth = 512
+
+// padding is how many zero bytes stand behind the data, so that eight bytes can be loaded anywhere. A zero byte
+// is valid nowhere in JSON, so every loop stops there by itself.
+const padding = 8
+
+// What a scan returns instead of a position.
+const (
+	scanShort = -1 // the data ends within the value
+	scanBad   = -2 // the grammar is broken
+	scanDeep  = -3 // deeper than maxDepth
+)
+
+// scanner walks JSON strictly by the grammar of RFC 8259, in one pass and without allocating. Its methods take
+// the index of a value's first byte and return the index behind its last, or one of the scan codes. UTF-8 is
+// checked by the caller over whole runs, which is cheaper than per string: all bytes above 0x7F stand inside of
+// strings, or the grammar is broken.
+type scanner struct {
+	b     []byte // data, then padding
+	n     int    // length of the data
+	stack [maxDepth]bool
+}
+
+// set makes the scanner look at b, whose capacity must leave room for the padding.
+func (s *scanner) set(b []byte) {
+	s.n = len(b)
+	s.b = b[: s.n+padding : cap(b)]
+	clear(s.b[s.n:])
+}
+
+// fail tells whether what went wrong at i is that the data ended.
+func (s *scanner) fail(i int) int {
+	if i >= s.n {
+		return scanShort
+	}
+	return scanBad
+}
+
+func (s *scanner) space(i int) int {
+	for s.b[i] <= ' ' && (s.b[i] == ' ' || s.b[i] == '\n' || s.b[i] == '\r' || s.b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// str takes the index behind the opening quote.
+func (s *scanner) str(i int) int {
+	b := s.b
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		// Flipping bit 1 moves the quote right above the control characters, so one comparison finds both.
+		y := x ^ 0x02*ones
+		z := x ^ '\\'*ones
+		m := ((y-0x21*ones)&^y | (z-ones)&^z) & highs
+		if m == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(m) >> 3
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			switch b[i+1] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+				i += 2
+			case 'u':
+				// Text that is escaped for ASCII comes as one run of these.
+				for b[i] == '\\' && b[i+1] == 'u' {
+					if i+6 > s.n {
+						return scanShort
+					}
+					if hexValue[b[i+2]]|hexValue[b[i+3]]|hexValue[b[i+4]]|hexValue[b[i+5]] > 15 {
+						return scanBad
+					}
+					i += 6
+				}
+			default:
+				return s.fail(i + 1)
+			}
+		default:
+			return s.fail(i)
+		}
+	}
+	return scanShort
+}
+
+// number takes the index of the sign or first digit.
+func (s *scanner) number(i int) int {
+	b := s.b
+	if b[i] == '-' {
+		i++
+	}
+	switch {
+	case b[i] == '0':
+		i++
+	case b[i]-'1' <= 8:
+		for b[i]-'0' <= 9 {
+			i++
+		}
+	default:
+		return s.fail(i)
+	}
+	if b[i] == '.' {
+		i++
+		if b[i]-'0' > 9 {
+			return s.fail(i)
+		}
+		for b[i]-'0' <= 9 {
+			i++
+		}
+	}
+	if b[i]|0x20 == 'e' {
+		i++
+		if b[i] == '+' || b[i] == '-' {
+			i++
+		}
+		if b[i]-'0' > 9 {
+			return s.fail(i)
+		}
+		for b[i]-'0' <= 9 {
+			i++
+		}
+	}
+	return i
+}
+
+const (
+	wordTrue = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+	wordAlse = 'a' | 'l'<<8 | 's'<<16 | 'e'<<24
+	wordNull = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+)
+
+func (s *scanner) literal(i int) int {
+	end, want := i+4, uint32(wordTrue)
+	switch s.b[i] {
+	case 't':
+	case 'n':
+		want = wordNull
+	default:
+		end, want, i = i+5, wordAlse, i+1
+	}
+	if binary.LittleEndian.Uint32(s.b[i:]) == want {
+		return end
+	}
+	if end > s.n {
+		return scanShort
+	}
+	return scanBad
+}
+
+// value takes the index of any value's first byte.
+func (s *scanner) value(i int) int {
+	switch c := s.b[i]; {
+	case c == '"':
+		return s.str(i + 1)
+	case c == '{' || c == '[':
+		return s.container(i)
+	case c == '-' || c-'0' <= 9:
+		return s.number(i)
+	case c == 't' || c == 'f' || c == 'n':
+		return s.literal(i)
+	default:
+		return s.fail(i)
+	}
+}
+
+// container takes the index of the opening brace or bracket.
+func (s *scanner) container(i int) int {
+	b := s.b
+	depth := -1
+	object := false
+
+open:
+	if depth++; depth == maxDepth {
+		return scanDeep
+	}
+	s.stack[depth] = object
+	object = b[i] == '{'
+	i++
+	if b[i] <= ' ' {
+		i = s.space(i)
+	}
+	if object {
+		if b[i] == '}' {
+			i++
+			goto closed
+		}
+		goto key
+	}
+	if b[i] == ']' {
+		i++
+		goto closed
+	}
+	goto element
+
+key:
+	if b[i] != '"' {
+		return s.fail(i)
+	}
+	if i = s.str(i + 1); i < 0 {
+		return i
+	}
+	if b[i] <= ' ' {
+		i = s.space(i)
+	}
+	if b[i] != ':' {
+		return s.fail(i)
+	}
+	i++
+	if b[i] <= ' ' {
+		i = s.space(i)
+	}
+
+element:
+	switch c := b[i]; {
+	case c == '"':
+		i = s.str(i + 1)
+	case c == '{' || c == '[':
+		goto open
+	case c == '-' || c-'0' <= 9:
+		i = s.number(i)
+	case c == 't' || c == 'f' || c == 'n':
+		i = s.literal(i)
+	default:
+		return s.fail(i)
+	}
+	if i < 0 {
+		return i
+	}
+
+after:
+	if b[i] <= ' ' {
+		i = s.space(i)
+	}
+	if b[i] == ',' {
+		i++
+		if b[i] <= ' ' {
+			i = s.space(i)
+		}
+		if object {
+			goto key
+		}
+		goto element
+	}
+	if object && b[i] != '}' || !object && b[i] != ']' {
+		return s.fail(i)
+	}
+	i++
+
+closed:
+	object = s.stack[depth]
+	if depth--; depth >= 0 {
+		goto after
+	}
+	return i
+}

@@ -1,0 +1,117 @@
+package langsmith
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// String returns an unescaped copy.
+func (t Text) String() string {
+	if bytes.IndexByte(t, '\\') < 0 {
+		return string(t)
+	}
+	return string(t.Append(make([]byte, 0, len(t))))
+}
+
+// Append appends the unescaped text to dst. A surrogate without its partner becomes U+FFFD.
+func (t Text) Append(dst []byte) []byte {
+	for {
+		i := bytes.IndexByte(t, '\\')
+		if i < 0 {
+			return append(dst, t...)
+		}
+		dst = append(dst, t[:i]...)
+		r, n := unescape(t[i:])
+		dst = utf8.AppendRune(dst, r)
+		t = t[i+n:]
+	}
+}
+
+// Equal compares the unescaped text with s.
+func (t Text) Equal(s string) bool {
+	if len(t) == len(s) {
+		// An escape is longer than what it means, so equal lengths mean equal bytes.
+		return string(t) == s && bytes.IndexByte(t, '\\') < 0
+	}
+	if len(t) < len(s) {
+		return false
+	}
+	for {
+		i := bytes.IndexByte(t, '\\')
+		if i < 0 {
+			return string(t) == s
+		}
+		if i > len(s) || string(t[:i]) != s[:i] {
+			return false
+		}
+		r, n := unescape(t[i:])
+		t, s = t[i+n:], s[i:]
+		got, size := utf8.DecodeRuneInString(s)
+		if got != r || (r == utf8.RuneError && size != 3) {
+			return false
+		}
+		s = s[size:]
+	}
+}
+
+// unescape reads the escape that t begins with, and returns what it means and how long it is.
+func unescape(t []byte) (rune, int) {
+	if len(t) < 2 {
+		return utf8.RuneError, len(t)
+	}
+	switch t[1] {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		r := hex4(t)
+		if r < 0 {
+			return utf8.RuneError, 2
+		}
+		if !utf16.IsSurrogate(r) {
+			return r, 6
+		}
+		if len(t) >= 12 && t[6] == '\\' && t[7] == 'u' {
+			if full := utf16.DecodeRune(r, hex4(t[6:])); full != utf8.RuneError {
+				return full, 12
+			}
+		}
+		return utf8.RuneError, 6
+	default:
+		return rune(t[1]), 2
+	}
+}
+
+// hex4 reads the four digits of \uXXXX, -1 when they are none.
+func hex4(t []byte) rune {
+	if len(t) < 6 {
+		return -1
+	}
+	a, b, c, d := hexValue[t[2]], hexValue[t[3]], hexValue[t[4]], hexValue[t[5]]
+	if a|b|c|d > 15 {
+		return -1
+	}
+	return rune(a)<<12 | rune(b)<<8 | rune(c)<<4 | rune(d)
+}
+
+// hexValue maps a hexadecimal digit to its value, anything else to 255.
+var hexValue = func() (v [256]uint8) {
+	for i := range v {
+		v[i] = 255
+	}
+	for i := range uint8(10) {
+		v['0'+i] = i
+	}
+	for i := range uint8(6) {
+		v['a'+i], v['A'+i] = 10+i, 10+i
+	}
+	return v
+}()
