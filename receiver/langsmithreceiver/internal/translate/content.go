@@ -1,0 +1,252 @@
+package translate
+
+import (
+	"encoding/json"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// previews writes what LangSmith itself keeps of inputs and outputs for its lists.
+func (t *Translator) previews(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
+	t.putContent(attrs, keyInputsPreview, run.InputsPreview, notes)
+	t.putContent(attrs, keyOutputsPreview, run.OutputsPreview, notes)
+}
+
+// content writes inputs and outputs: in the schemas of the conventions where the operation has one and the shape
+// is known, else as the JSON they are.
+func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map, notes *Notes) {
+	switch op.class {
+	case classModel:
+		t.modelContent(run, attrs, notes)
+	case classEmbedding:
+		// The outputs are vectors: large, and of no use to a reader.
+		t.putJSON(attrs, keyInputs, run.Inputs, notes)
+	case classRetriever:
+		if query := retrievalQuery(run.Inputs); query != nil {
+			t.putContent(attrs, keyRetrievalQuery, query, notes)
+		} else {
+			t.putJSON(attrs, keyInputs, run.Inputs, notes)
+		}
+		t.encoder.reset(t.settings.ContentLimit)
+		if t.encoder.documents(run.Outputs) {
+			attrs.PutStr(keyRetrievalDocuments, t.strings.bytes(t.encoder.finish(notes)))
+		} else {
+			t.putJSON(attrs, keyOutputs, run.Outputs, notes)
+		}
+	case classTool:
+		t.putValue(attrs, keyToolCallArguments, toolArguments(run.Inputs), notes)
+		t.putValue(attrs, keyToolCallResult, toolResult(run.Outputs), notes)
+	default:
+		t.putJSON(attrs, keyInputs, run.Inputs, notes)
+		t.putJSON(attrs, keyOutputs, run.Outputs, notes)
+	}
+}
+
+func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
+	e := &t.encoder
+	e.reset(t.settings.ContentLimit)
+	if e.systemInstructions(&t.input) {
+		attrs.PutStr(keySystemInstructions, t.strings.bytes(e.finish(notes)))
+	}
+	e.reset(t.settings.ContentLimit)
+	if e.inputMessages(&t.input) {
+		attrs.PutStr(keyInputMessages, t.strings.bytes(e.finish(notes)))
+	} else if !isEmptyJSON(run.Inputs) {
+		*notes |= UnknownShape
+		t.putJSON(attrs, keyInputs, run.Inputs, notes)
+	}
+	e.reset(t.settings.ContentLimit)
+	if e.outputMessages(run.Outputs, t.finishReason) {
+		attrs.PutStr(keyOutputMessages, t.strings.bytes(e.finish(notes)))
+	} else if !isEmptyJSON(run.Outputs) {
+		*notes |= UnknownShape
+		t.putJSON(attrs, keyOutputs, run.Outputs, notes)
+	}
+	e.reset(t.settings.ContentLimit)
+	if e.toolDefinitions(t.params.tools) {
+		attrs.PutStr(keyToolDefinitions, t.strings.bytes(e.finish(notes)))
+	}
+}
+
+// putContent writes a text of any length.
+func (t *Translator) putContent(attrs pcommon.Map, key string, text langsmith.Text, notes *Notes) {
+	limit := t.settings.ContentLimit
+	switch {
+	case len(text) == 0:
+	case len(text) <= limit:
+		attrs.PutStr(key, t.strings.text(text))
+	default:
+		b, clipped := appendClipped(nil, text, limit)
+		if clipped {
+			*notes |= ContentTruncated
+		}
+		attrs.PutStr(key, string(b))
+	}
+}
+
+// putJSON writes a value as JSON text, unless there is nothing in it.
+func (t *Translator) putJSON(attrs pcommon.Map, key string, v langsmith.Raw, notes *Notes) {
+	if !isEmptyJSON(v) {
+		attrs.PutStr(key, t.strings.bytes(t.boundedJSON(v, t.settings.ContentLimit, notes)))
+	}
+}
+
+// putValue writes a string as itself and anything else as JSON text.
+func (t *Translator) putValue(attrs pcommon.Map, key string, v langsmith.Raw, notes *Notes) {
+	if text := v.Text(); text != nil {
+		t.putContent(attrs, key, text, notes)
+		return
+	}
+	t.putJSON(attrs, key, v, notes)
+}
+
+// unwrap takes the value out of an object with this one key, as tracers make of a value that is no object.
+func unwrap(v langsmith.Raw, key string) langsmith.Raw {
+	var inner langsmith.Raw
+	n := 0
+	for k, member := range v.Members {
+		n++
+		if string(k) == key {
+			inner = member
+		}
+	}
+	if n == 1 && inner != nil {
+		return inner
+	}
+	return v
+}
+
+// toolArguments is what a tool was called with, without the wrappers around it: LangChain's {"input": x}, and the
+// AI SDK's {"args": [x, options]}, whose options repeat the whole conversation.
+func toolArguments(inputs langsmith.Raw) langsmith.Raw {
+	if arguments, options := sdkArguments(inputs); options != nil {
+		return arguments
+	}
+	return unwrap(inputs, "input")
+}
+
+// sdkArguments takes a call of the AI SDK apart; options is nil for any other.
+func sdkArguments(inputs langsmith.Raw) (arguments, options langsmith.Raw) {
+	n := 0
+	for el := range unwrap(inputs, "args").Elements {
+		switch n++; n {
+		case 1:
+			arguments = el
+		case 2:
+			options = el
+		}
+	}
+	if n != 2 || options.Get("toolCallId") == nil {
+		return nil, nil
+	}
+	return arguments, options
+}
+
+// toolResult is what a tool gave back, without the wrappers around it: {"output": x}, {"outputs": x}, and
+// LangChain's ToolMessage.
+func toolResult(outputs langsmith.Raw) langsmith.Raw {
+	v := unwrap(unwrap(outputs, "output"), "outputs")
+	if kwargs := v.Get("kwargs"); kwargs != nil {
+		if content := kwargs.Get("content"); content != nil {
+			return content
+		}
+	}
+	if string(v.Get("type").Text()) == "tool" {
+		if content := v.Get("content"); content != nil {
+			return content
+		}
+	}
+	return v
+}
+
+// toolCallID is the id of the call that a tool answers, where LangChain puts it.
+func toolCallID(inputs, outputs langsmith.Raw) langsmith.Text {
+	if id := inputs.Get("tool_call_id").Text(); len(id) > 0 {
+		return id
+	}
+	if _, options := sdkArguments(inputs); options != nil {
+		return options.Get("toolCallId").Text()
+	}
+	for _, v := range [...]langsmith.Raw{outputs, outputs.Get("output"), outputs.Get("outputs")} {
+		if id := v.Get("tool_call_id").Text(); len(id) > 0 {
+			return id
+		}
+		if id := v.Get("kwargs", "tool_call_id").Text(); len(id) > 0 {
+			return id
+		}
+	}
+	return nil
+}
+
+// retrievalQuery is the text of a search; nil when the inputs are of another shape.
+func retrievalQuery(inputs langsmith.Raw) langsmith.Text {
+	for _, key := range [...]string{"query", "input", "question"} {
+		if text := inputs.Get(key).Text(); text != nil {
+			return text
+		}
+	}
+	return nil
+}
+
+// documents writes the documents that a search found.
+func (e *encoder) documents(outputs langsmith.Raw) bool {
+	list := outputs.Get("documents")
+	for _, key := range [...]string{"output", "outputs"} {
+		if list.Kind() != langsmith.KindArray {
+			list = outputs.Get(key)
+		}
+	}
+	if list.Kind() != langsmith.KindArray {
+		return false
+	}
+	e.raw("[")
+	for doc := range list.Elements {
+		if kwargs := doc.Get("kwargs"); kwargs != nil {
+			doc = kwargs
+		}
+		e.comma()
+		if doc.Kind() != langsmith.KindObject {
+			e.raw("{")
+			e.value("content", doc)
+			e.raw("}")
+			continue
+		}
+		var id, score, content, meta langsmith.Raw
+		for k, v := range doc.Members {
+			switch string(k) {
+			case "id":
+				first(&id, v)
+			case "score":
+				first(&score, v)
+			case "page_content", "pageContent", "content", "text":
+				first(&content, v)
+			case "metadata":
+				first(&meta, v)
+			}
+		}
+		first(&id, meta.Get("id"))
+		first(&score, meta.Get("score"))
+		first(&score, meta.Get("relevance_score"))
+		e.raw("{")
+		if len(scalar(id)) > 0 {
+			e.text("id", scalar(id))
+		}
+		if score.Number().Valid {
+			e.value("score", score)
+		}
+		if content != nil {
+			e.value("content", content)
+		}
+		if !isEmptyJSON(meta) {
+			e.value("metadata", meta)
+		}
+		e.raw("}")
+	}
+	e.raw("]")
+	return true
+}
+
+// validJSON reports whether b is one JSON value.
+func validJSON(b []byte) bool { return json.Valid(b) }

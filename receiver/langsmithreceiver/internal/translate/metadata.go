@@ -1,0 +1,144 @@
+package translate
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// metadata holds the values of the metadata keys that translation looks at, collected in one pass.
+type metadata struct {
+	provider, modelName, modelType, temperature, maxTokens, stop langsmith.Raw
+	invocationParams, usage                                      langsmith.Raw
+	embeddingModel, vectorStore                                  langsmith.Raw
+	agentName                                                    langsmith.Raw
+	otelTraceID, otelSpanID                                      langsmith.Raw
+	sessionID, conversationID, threadID                          langsmith.Raw
+	hubRepo, hubOwner, hubCommit                                 langsmith.Raw
+	errorInterrupt                                               langsmith.Raw
+}
+
+func (m *metadata) read(members []langsmith.Member) {
+	for i := range members {
+		v := members[i].Value
+		switch string(members[i].Key) {
+		case "ls_provider":
+			m.provider = v
+		case "ls_model_name":
+			m.modelName = v
+		case "ls_model_type":
+			m.modelType = v
+		case "ls_temperature":
+			m.temperature = v
+		case "ls_max_tokens":
+			m.maxTokens = v
+		case "ls_stop":
+			m.stop = v
+		case "ls_invocation_params":
+			m.invocationParams = v
+		case "usage_metadata":
+			m.usage = v
+		case "ls_embedding_model":
+			m.embeddingModel = v
+		case "ls_vector_store_provider":
+			m.vectorStore = v
+		case "lc_agent_name":
+			m.agentName = v
+		case metaOTelTraceID:
+			m.otelTraceID = v
+		case metaOTelSpanID:
+			m.otelSpanID = v
+		case "session_id":
+			m.sessionID = v
+		case "conversation_id":
+			m.conversationID = v
+		case "thread_id":
+			m.threadID = v
+		case "lc_hub_repo":
+			m.hubRepo = v
+		case "lc_hub_owner":
+			m.hubOwner = v
+		case "lc_hub_commit_hash":
+			m.hubCommit = v
+		case "ls_is_error_interrupt":
+			m.errorInterrupt = v
+		}
+	}
+}
+
+const (
+	maxMetadataValue = 4 << 10
+	maxMetadataKeys  = 128
+	maxMetadataKey   = 256
+)
+
+// captureMetadata writes the members that the user asked for: scalars with their type, everything else as JSON
+// text.
+func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.Map, notes *Notes) {
+	if t.settings.Metadata == nil {
+		return
+	}
+	n := 0
+	for i := range members {
+		key, value := members[i].Key, members[i].Value
+		kind := value.Kind()
+		if kind == langsmith.KindAbsent || len(key) > maxMetadataKey || n >= maxMetadataKeys {
+			continue
+		}
+		t.scratch = append(t.scratch[:0], keyMetadataPrefix...)
+		t.scratch = key.Append(t.scratch)
+		if !t.settings.Metadata.match(t.scratch[len(keyMetadataPrefix):]) {
+			continue
+		}
+		n++
+		name := t.strings.internBytes(t.scratch)
+		switch kind {
+		case langsmith.KindBool:
+			v, _ := value.Bool()
+			attrs.PutBool(name, v)
+		case langsmith.KindNumber:
+			putNumber(attrs, name, value)
+		case langsmith.KindString:
+			text := value.Text()
+			if len(text) > maxMetadataValue {
+				*notes |= ContentTruncated
+			}
+			attrs.PutStr(name, t.short(text, maxMetadataValue))
+		default:
+			attrs.PutStr(name, t.strings.bytes(t.boundedJSON(value, maxMetadataValue, notes)))
+		}
+	}
+}
+
+// putNumber writes a whole number as an integer and any other as a double. What no double can hold goes out as
+// text.
+func putNumber(attrs pcommon.Map, key string, value langsmith.Raw) {
+	whole := len(value) <= 18
+	for i, c := range value {
+		if c-'0' > 9 && !(i == 0 && c == '-') {
+			whole = false
+			break
+		}
+	}
+	if whole {
+		attrs.PutInt(key, value.Count().Value)
+		return
+	}
+	if v := value.Number(); v.Valid {
+		attrs.PutDouble(key, v.Value)
+		return
+	}
+	attrs.PutStr(key, string(clipText(langsmith.Text(value), maxMetadataValue)))
+}
+
+// scalar is the text of a string or a number; nil for anything else. LangSmith takes both as ids.
+func scalar(v langsmith.Raw) langsmith.Text {
+	switch v.Kind() {
+	case langsmith.KindString:
+		return v.Text()
+	case langsmith.KindNumber:
+		return langsmith.Text(v)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,266 @@
+package translate
+
+import (
+	"bytes"
+	"iter"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// response is what the outputs of a model call say about the answer, apart from its text.
+type response struct {
+	model, id, messageID langsmith.Text
+	finish               []langsmith.Text
+}
+
+// maxFinishReasons bounds the list: there is one reason per choice.
+const maxFinishReasons = 16
+
+// responseFacts writes the model, the id and the finish reasons of the answer.
+func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs pcommon.Map) {
+	if !t.readsOutputs() || op.class != classModel && op.class != classEmbedding {
+		return
+	}
+	r := &t.response
+	*r = response{finish: r.finish[:0]}
+	r.read(run.Outputs, 0)
+	// Outputs are content, so only what has the form of a name gets out of them.
+	if model := idToken(r.model); model != nil {
+		attrs.PutStr(keyResponseModel, t.strings.intern(model))
+	}
+	id := r.id
+	if len(id) == 0 {
+		id = r.messageID
+	}
+	if v := idToken(id); v != nil {
+		attrs.PutStr(keyResponseID, t.strings.bytes(v))
+	}
+	var list pcommon.Slice
+	for i, reason := range r.finish {
+		if i == 0 {
+			list = attrs.PutEmptySlice(keyResponseFinishReasons)
+		}
+		list.AppendEmpty().SetStr(t.finishReason(reason))
+	}
+}
+
+// read collects the facts from any of the known shapes of outputs.
+func (r *response) read(outputs langsmith.Raw, depth int) {
+	if depth > 4 {
+		return
+	}
+	responsesAPI := false
+	var status, incomplete langsmith.Raw
+	for k, v := range outputs.Members {
+		switch string(k) {
+		case "generations":
+			r.generations(v)
+		case "choices", "candidates":
+			r.choices(v)
+		case "model", "model_name", "modelName", "model_version", "modelVersion", "modelId", "model_id":
+			r.setModel(v)
+		case "id":
+			r.setMessageID(v)
+		case "response_id", "responseId":
+			r.setID(v)
+		case "stop_reason", "finish_reason", "finishReason", "stopReason":
+			r.addFinish(v)
+		case "llm_output", "llmOutput":
+			r.setModel(v.Get("model_name"))
+			r.setModel(v.Get("modelName"))
+			r.setModel(v.Get("model"))
+			r.setID(v.Get("id"))
+		case "response_metadata", "responseMetadata":
+			r.responseMetadata(v)
+		case "message", "kwargs", "response":
+			if v.Kind() == langsmith.KindObject {
+				r.read(v, depth+1)
+			}
+		case "output", "outputs":
+			if v.Kind() == langsmith.KindObject {
+				r.read(v, depth+1)
+			}
+		case "messages":
+			if v.Kind() == langsmith.KindArray {
+				var last langsmith.Raw
+				for m := range v.Elements {
+					last = m
+				}
+				r.read(last, depth+1)
+			}
+		case "object":
+			responsesAPI = string(v.Text()) == "response"
+		case "status":
+			status = v
+		case "incomplete_details":
+			incomplete = v.Get("reason")
+		}
+	}
+	if responsesAPI && len(r.finish) == 0 {
+		if incomplete != nil {
+			r.addFinish(incomplete)
+		} else {
+			r.addFinish(status)
+		}
+	}
+}
+
+// choices reads the alternatives of OpenAI and Gemini.
+func (r *response) choices(list langsmith.Raw) {
+	for choice := range list.Elements {
+		for k, v := range choice.Members {
+			if string(k) == "finish_reason" || string(k) == "finishReason" {
+				r.addFinish(v)
+			}
+		}
+	}
+}
+
+func (r *response) generations(generations langsmith.Raw) {
+	for prompt := range generations.Elements {
+		for v := range alternatives(prompt) {
+			before := len(r.finish)
+			g := readGeneration(v)
+			if g.message.Kind() == langsmith.KindObject {
+				r.read(g.message, 3)
+			}
+			for k, v := range g.info.Members {
+				switch string(k) {
+				case "finish_reason", "stop_reason":
+					if len(r.finish) == before {
+						r.addFinish(v)
+					}
+				case "model_name":
+					r.setModel(v)
+				}
+			}
+		}
+	}
+}
+
+// generation is one of LangChain's answers: the text of a completion, or a message.
+type generation struct {
+	message, info, text langsmith.Raw
+}
+
+func readGeneration(v langsmith.Raw) (g generation) {
+	for k, v := range v.Members {
+		switch string(k) {
+		case "message":
+			first(&g.message, v)
+		case "generation_info", "generationInfo":
+			first(&g.info, v)
+		case "text":
+			first(&g.text, v)
+		}
+	}
+	return g
+}
+
+func (r *response) responseMetadata(object langsmith.Raw) {
+	before := len(r.finish)
+	for k, v := range object.Members {
+		switch string(k) {
+		case "model_name", "model", "model_version", "modelName", "modelId", "model_id":
+			r.setModel(v)
+		case "id":
+			r.setID(v)
+		case "finish_reason", "stop_reason", "finishReason", "stopReason":
+			if len(r.finish) == before {
+				r.addFinish(v)
+			}
+		}
+	}
+}
+
+func (r *response) setModel(v langsmith.Raw) {
+	if text := v.Text(); len(r.model) == 0 && len(text) > 0 {
+		r.model = text
+	}
+}
+
+func (r *response) setID(v langsmith.Raw) {
+	if text := v.Text(); len(r.id) == 0 && len(text) > 0 {
+		r.id = text
+	}
+}
+
+// setMessageID keeps an id unless LangChain made it up itself.
+func (r *response) setMessageID(v langsmith.Raw) {
+	text := v.Text()
+	if len(text) == 0 || len(r.messageID) > 0 || bytes.HasPrefix(text, []byte("run-")) || bytes.HasPrefix(text, []byte("lc_run")) {
+		return
+	}
+	r.messageID = text
+}
+
+// addFinish adds a reason. The JavaScript wrapper puts the whole choice, and the AI SDK an object, where the
+// reason belongs.
+func (r *response) addFinish(v langsmith.Raw) {
+	if v.Kind() == langsmith.KindObject {
+		for _, key := range [...]string{"finish_reason", "unified", "type"} {
+			if inner := v.Get(key); inner.Kind() == langsmith.KindString {
+				v = inner
+				break
+			}
+		}
+	}
+	if text := v.Text(); len(text) > 0 && len(r.finish) < maxFinishReasons && cleanReason(text) {
+		r.finish = append(r.finish, text)
+	}
+}
+
+// cleanReason reports whether text is one word, and so no content.
+func cleanReason(text langsmith.Text) bool {
+	if len(text) > 64 {
+		return false
+	}
+	for _, c := range text {
+		if !isWord(c) && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// finishReason is the reason in the words of the conventions; the provider's own where they have none.
+func (t *Translator) finishReason(reason langsmith.Text) string {
+	switch string(reason) {
+	case "stop", "STOP", "end_turn", "stop_sequence", "completed", "COMPLETE", "eos", "eos_token":
+		return "stop"
+	case "tool_calls", "tool_call", "tool_use", "tool-calls", "function_call":
+		return "tool_call"
+	case "length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "incomplete", "model_length":
+		return "length"
+	case "content_filter", "content-filter", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "content_filtered", "guardrail_intervened", "refusal":
+		return "content_filter"
+	case "error", "failed", "ERROR":
+		return "error"
+	default:
+		return t.strings.intern(reason)
+	}
+}
+
+// idToken is an id or a model that consists of word characters and a few marks only; nil for anything else, which might
+// be content.
+func idToken(id langsmith.Text) langsmith.Text {
+	if len(id) == 0 || len(id) > 128 {
+		return nil
+	}
+	for _, c := range id {
+		if !isWord(c) && c != '-' && c != '.' && c != ':' && c != '/' && c != '=' && c != '@' {
+			return nil
+		}
+	}
+	return id
+}
+
+// alternatives are the generations for one prompt: a list, or the one that some tracers write without a list.
+func alternatives(prompt langsmith.Raw) iter.Seq[langsmith.Raw] {
+	if prompt.Kind() == langsmith.KindObject {
+		return func(yield func(langsmith.Raw) bool) { yield(prompt) }
+	}
+	return prompt.Elements
+}

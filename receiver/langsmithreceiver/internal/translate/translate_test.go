@@ -1,0 +1,289 @@
+package translate
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// spansOf translates runs of v1 given as JSON.
+func spansOf(t testing.TB, settings Settings, runs ...string) (ptrace.SpanSlice, []Notes) {
+	tr := New(settings)
+	spans := ptrace.NewSpanSlice()
+	var notes []Notes
+	decode(t, []byte("["+strings.Join(runs, ",")+"]"), false, func(run *langsmith.Run) {
+		notes = append(notes, tr.Append(run, Target{}, spans))
+	})
+	return spans, notes
+}
+
+const (
+	traceUUID = "01a2c4d0-1f00-7b10-8a01-3c5e7f901a01"
+	runUUID   = "01a2c4d0-1f01-7b10-8a01-3c5e7f901a02"
+)
+
+// a run with everything that every run has, and more members.
+func runJSON(more string) string {
+	return `{"id":"` + runUUID + `","trace_id":"` + traceUUID + `","name":"n","run_type":"llm","status":"success",` +
+		`"start_time":"2026-11-03T10:15:00.1","end_time":"2026-11-03T10:15:01.1"` + more + `}`
+}
+
+func TestSpanIDs(t *testing.T) {
+	uuid := func(s string) langsmith.UUID {
+		u, err := langsmith.ParseUUID(s)
+		require.NoError(t, err)
+		return u
+	}
+	assert.Equal(t, "8a013c5e7f901a02", spanIDOf(uuid(runUUID)).String(), "the last 8 bytes")
+	assert.Equal(t, "01a2c4d01f017b10", spanIDOf(uuid("01a2c4d0-1f01-7b10-0000-000000000000")).String(), "the first 8, as the last are zero")
+	assert.NotEqual(t, pcommon.SpanID{}, spanIDOf(langsmith.UUID{}), "never all zero")
+
+	for text, want := range map[string]string{
+		"53ce929d0e0e4736":   "53ce929d0e0e4736",
+		"53CE929D0E0E4736":   "53ce929d0e0e4736",
+		"0000000000000000":   "8a013c5e7f901a02",
+		"53ce929d0e0e473":    "8a013c5e7f901a02",
+		"53ce929d0e0e473x":   "8a013c5e7f901a02",
+		"0x53ce929d0e0e4736": "8a013c5e7f901a02",
+		"":                   "8a013c5e7f901a02",
+	} {
+		assert.Equal(t, want, spanID(uuid(runUUID), langsmith.Text(text)).String(), text)
+	}
+
+	run := &langsmith.Run{ID: uuid(runUUID)}
+	assert.Equal(t, "01a2c4d01f017b108a013c5e7f901a02", TraceID(run).String(), "a root without a trace id")
+	assert.True(t, ParentSpanID(run).IsEmpty())
+	run.Metadata = []langsmith.Member{{Key: langsmith.Text(metaOTelSpanID), Value: langsmith.Raw(`"53ce929d0e0e4736"`)}}
+	assert.Equal(t, "53ce929d0e0e4736", SpanID(run).String())
+}
+
+func TestLineageForgets(t *testing.T) {
+	var g generations[int, int]
+	for i := range 3 * lineageSize {
+		g.put(i, i)
+	}
+	_, old := g.get(0)
+	_, young := g.get(3*lineageSize - 1)
+	assert.False(t, old)
+	assert.True(t, young)
+	assert.LessOrEqual(t, len(g.young)+len(g.old), 2*lineageSize)
+}
+
+func TestErrorType(t *testing.T) {
+	for text, want := range map[string]string{
+		`ValueError('x')Traceback (most recent call last):\n  File\n\nValueError: x`: "ValueError",
+		`Boom('x')Traceback (most recent call last):\n  File\n\napp.Boom: x`:         "Boom",
+		`ValueError: something`:                    "ValueError",
+		`openai.RateLimitError: slow`:              "RateLimitError",
+		`KeyboardInterrupt()`:                      "KeyboardInterrupt",
+		`asyncio.exceptions.CancelledError`:        "CancelledError",
+		`Cancelled`:                                "Cancelled",
+		`Cancelled by the user`:                    "_OTHER",
+		`Error`:                                    "Error",
+		`undefined`:                                "_OTHER",
+		`[object Object]`:                          "_OTHER",
+		`Password: hunter2`:                        "_OTHER",
+		`Note(to self)`:                            "_OTHER",
+		`oh no\n\nRangeError: oh no\n    at f (a)`: "RangeError",
+		`line one\nline two\n\nTypeError [ERR_X]: line one\nline two\n    at f (a)`:    "TypeError",
+		`it broke\nTraceback (most recent call last):\n  File \"x\"\nfoo.BarError: it`: "BarError",
+		`Error: 429 You exceeded your quota`:                                           "429",
+		`429 {\"type\":\"rate_limit_error\"}\n\nError: 429\n    at f (a)`:              "rate_limit_error",
+		`Error code: 404 - not there`:                                                  "404",
+		`openai.APIError: 503 later`:                                                   "503",
+		`Error: 4290 widgets`:                                                          "Error",
+		`Exception('{\"code\": \"context_length_exceeded\"}')`:                         "context_length_exceeded",
+		`connect ECONNREFUSED 127.0.0.1:80\n\nError: connect ECONNREFUSED\n    at f`:   "ECONNREFUSED",
+		`my_content_filter_list is long`:                                               "_OTHER",
+		strings.Repeat("A", 65) + `Error: x`:                                           "_OTHER",
+		strings.Repeat(`x`, 40<<10) + `\n\nSyntaxError: y\n    at f (a)`:               "SyntaxError",
+		``: "_OTHER",
+	} {
+		got, _ := errorType(langsmith.Text(text), nil)
+		assert.Equal(t, want, got, "%.80s", text)
+	}
+}
+
+func TestProvider(t *testing.T) {
+	tr := New(Settings{})
+	for _, c := range []struct{ told, model, name, serialized, want string }{
+		{told: "openai", want: "openai"},
+		{told: "OpenAI", want: "openai"},
+		{told: "azure", want: "azure.ai.openai"},
+		{told: "google_vertexai", want: "gcp.vertex_ai"},
+		{told: "Amazon_Bedrock", want: "aws.bedrock"},
+		{told: "my_gateway", want: "my_gateway"},
+		{told: "My Company's Gateway", want: ""},
+		{told: "FakeListChatModel", want: ""},
+		{told: "ChatAnthropicMessages", want: "anthropic"},
+		{told: "FakeListChatModel", model: "gpt-4o", want: "openai"},
+		{model: "anthropic.claude-3-sonnet-20240229-v1:0", want: "aws.bedrock"},
+		{model: "claude-sonnet-4-5", want: "anthropic"},
+		{name: "mistral.chat", want: "mistral_ai"},
+		{serialized: `{"id":["langchain","chat_models","azure_openai","AzureChatOpenAI"]}`, model: "gpt-4o", want: "azure.ai.openai"},
+		{want: ""},
+	} {
+		tr.meta = metadata{}
+		if c.told != "" {
+			tr.meta.provider = langsmith.Raw(`"` + c.told + `"`)
+		}
+		run := &langsmith.Run{Name: langsmith.Text(c.name), Serialized: langsmith.Raw(c.serialized)}
+		assert.Equal(t, c.want, tr.provider(run, c.model), "%+v", c)
+	}
+}
+
+// TestTokenDetails holds the sums over buckets of service tiers and context sizes.
+func TestTokenDetails(t *testing.T) {
+	spans, notes := spansOf(t, Settings{},
+		runJSON(`,"prompt_tokens":1000,"completion_tokens":200,
+		  "prompt_token_details":{"cache_read":100,"cache_read_over_200k":50,"flex_cache_read":25,"cache_creation":0,"ephemeral_5m_input_tokens":7,"ephemeral_1h_input_tokens":3,"audio":4,"over_200k":500},
+		  "completion_token_details":{"reasoning":60,"priority_reasoning":20,"audio":2}`),
+		runJSON(`,"prompt_tokens":10,"completion_tokens":2,"prompt_token_details":{"cache_write":6,"flex_cache_write":1,"ephemeral_5m_input_tokens":6}`),
+		runJSON(`,"prompt_tokens":0,"completion_tokens":0,"total_cost":"0"`),
+		runJSON(`,"prompt_tokens":0,"completion_tokens":0,"extra":{"metadata":{"usage_metadata":{"input_tokens":0,"output_tokens":3}}}`),
+		runJSON(`,"prompt_tokens":9,"completion_tokens":1,"prompt_cost":"0.5","completion_cost":0.25`),
+		strings.Replace(runJSON(`,"prompt_tokens":9,"completion_tokens":1,"total_cost":"0.5"`), `"llm"`, `"chain"`, 1),
+	)
+	usage := make([]map[string]any, spans.Len())
+	for i, span := range spans.All() {
+		usage[i] = map[string]any{}
+		for k, v := range span.Attributes().All() {
+			if strings.HasPrefix(k, "gen_ai.usage.") {
+				usage[i][strings.TrimPrefix(k, "gen_ai.usage.")] = v.AsRaw()
+			}
+		}
+		assert.Zero(t, notes[i])
+	}
+	assert.Equal(t, []map[string]any{
+		{
+			"input_tokens": int64(1000), "output_tokens": int64(200), "cache_read.input_tokens": int64(175), "cache_creation.input_tokens": int64(10),
+			"audio.input_tokens": int64(4), "reasoning.output_tokens": int64(80), "audio.output_tokens": int64(2),
+		},
+		{"input_tokens": int64(10), "output_tokens": int64(2), "cache_creation.input_tokens": int64(7)},
+		{},
+		{"input_tokens": int64(0), "output_tokens": int64(3)},
+		{"input_tokens": int64(9), "output_tokens": int64(1), "cost": 0.75},
+		{},
+	}, usage)
+}
+
+// TestUsagePlaces holds every place where a tracer may leave the usage when LangSmith's columns are empty.
+func TestUsagePlaces(t *testing.T) {
+	for name, outputs := range map[string]string{
+		"usage_metadata":    `{"usage_metadata":{"input_tokens":7,"output_tokens":3}}`,
+		"generations":       `{"generations":[[{"message":{"kwargs":{"usage_metadata":{"input_tokens":7,"output_tokens":3}}}},{"message":{"kwargs":{"usage_metadata":{"input_tokens":7,"output_tokens":3}}}}]]}`,
+		"flat":              `{"generations":[{"message":{"kwargs":{"usage_metadata":{"input_tokens":7,"output_tokens":3}}}}]}`,
+		"batch":             `{"generations":[[{"message":{"kwargs":{"usage_metadata":{"input_tokens":4,"output_tokens":1}}}}],[{"message":{"usage_metadata":{"input_tokens":3,"output_tokens":2}}}]]}`,
+		"message":           `{"message":{"kwargs":{"usage_metadata":{"input_tokens":7,"output_tokens":3}}}}`,
+		"llm_output":        `{"generations":[[{"text":"x"}]],"llm_output":{"token_usage":{"prompt_tokens":7,"completion_tokens":3}}}`,
+		"llmOutput":         `{"generations":[[{"text":"x"}]],"llmOutput":{"tokenUsage":{"promptTokens":7,"completionTokens":3}}}`,
+		"usage":             `{"usage":{"prompt_tokens":7,"completion_tokens":3}}`,
+		"anthropic":         `{"usage":{"input_tokens":4,"cache_read_input_tokens":2,"cache_creation_input_tokens":1,"output_tokens":3}}`,
+		"gemini":            `{"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":1,"thoughtsTokenCount":2}}`,
+		"ai sdk":            `{"usage":{"inputTokens":{"total":7,"noCache":6},"outputTokens":{"total":3}}}`,
+		"wrapped in output": `{"output":{"usage_metadata":{"input_tokens":7,"output_tokens":3}}}`,
+	} {
+		spans, _ := spansOf(t, Settings{ResponseDetails: true}, runJSON(`,"prompt_tokens":0,"completion_tokens":0,"outputs":`+outputs))
+		input, _ := spans.At(0).Attributes().Get(keyInputTokens)
+		output, _ := spans.At(0).Attributes().Get(keyOutputTokens)
+		assert.Equal(t, []any{int64(7), int64(3)}, []any{input.AsRaw(), output.AsRaw()}, name)
+	}
+}
+
+// TestContentLimit holds that a huge prompt is cut inside its text and noted, and that the rest stays.
+func TestContentLimit(t *testing.T) {
+	long := strings.Repeat(`word \"quoted\" \\ \u00e9 `, 1<<14)
+	spans, notes := spansOf(t, Settings{Capture: CaptureFull, ContentLimit: 4 << 10},
+		runJSON(`,"inputs":{"messages":[{"role":"user","content":"`+long+`"},{"role":"user","content":"the end"}]},"outputs":{"choices":[{"message":{"role":"assistant","content":"`+long+`"}}]},"error":"`+long+`"`))
+	assert.True(t, notes[0].Has(ContentTruncated))
+	checkSpan(t, spans.At(0), 4<<10)
+	messages, _ := spans.At(0).Attributes().Get(keyInputMessages)
+	assert.Greater(t, len(messages.Str()), 400)
+	assert.Contains(t, messages.Str(), `more bytes]"`)
+	assert.Contains(t, messages.Str(), `"the end"`)
+}
+
+// TestResponseDetails holds that nothing but names gets out of the outputs when content must stay out.
+func TestResponseDetails(t *testing.T) {
+	spans, _ := spansOf(t, Settings{ResponseDetails: true},
+		runJSON(`,"outputs":{"model":"models/gpt-4o@2024:1","id":"resp_1","choices":[{"finish_reason":"tool_calls","message":{"content":"a secret"}},{"finish_reason":"a secret reason"}]}`),
+		runJSON(`,"outputs":{"model":"a secret model","id":"a secret id","finish_reason":"END_OF_IT"}`))
+	got := func(i int) []string {
+		span := spans.At(i)
+		return []string{textOf(span, keyResponseModel), textOf(span, keyResponseID), textOf(span, keyResponseFinishReasons)}
+	}
+	assert.Equal(t, []string{"models/gpt-4o@2024:1", "resp_1", `["tool_call"]`}, got(0))
+	assert.Equal(t, []string{"", "", `["END_OF_IT"]`}, got(1))
+}
+
+// TestFields holds that content is asked for at no lower level than it goes out.
+func TestFields(t *testing.T) {
+	content := langsmith.FieldInputs | langsmith.FieldOutputs | langsmith.FieldEvents | langsmith.FieldPreviews | langsmith.FieldSerialized
+	assert.Zero(t, New(Settings{}).Fields()&content)
+	assert.Equal(t, langsmith.FieldOutputs, New(Settings{ResponseDetails: true}).Fields()&content)
+	assert.Equal(t, langsmith.FieldPreviews, New(Settings{Capture: CapturePreview}).Fields()&content)
+	assert.Equal(t, langsmith.FieldInputs|langsmith.FieldOutputs, New(Settings{Capture: CaptureFull}).Fields()&content)
+	for _, level := range levels {
+		assert.NotZero(t, New(level.settings).Fields()&langsmith.FieldError, level.name)
+	}
+}
+
+func TestGlobs(t *testing.T) {
+	set, err := NewGlobSet([]string{"env", "team_*", "*_id", "a?c*e"})
+	require.NoError(t, err)
+	for key, want := range map[string]bool{
+		"env": true, "environment": false, "team_": true, "team_a": true, "tea": false, "user_id": true, "id": false,
+		"abce": true, "abcdde": true, "ace": false, "abcdd": false, "": false,
+	} {
+		assert.Equal(t, want, set.Match(key), key)
+	}
+	none, err := NewGlobSet(nil)
+	require.NoError(t, err)
+	assert.False(t, none.Match("env"))
+	_, err = NewGlobSet([]string{"a", ""})
+	require.Error(t, err)
+}
+
+func TestNotes(t *testing.T) {
+	var got []string
+	for reason := range (ClampedEnd | UnknownShape).Reasons {
+		got = append(got, reason)
+	}
+	assert.Equal(t, []string{"clamped_end", "unknown_shape"}, got)
+}
+
+func TestResource(t *testing.T) {
+	res := pcommon.NewResource()
+	id, err := langsmith.ParseUUID(traceUUID)
+	require.NoError(t, err)
+	New(Settings{}).Resource(Target{ProjectID: id, ProjectName: "shop"}, res)
+	assert.Equal(t, map[string]any{"service.name": "shop", "langsmith.project.id": traceUUID, "langsmith.project.name": "shop"}, res.Attributes().AsRaw())
+}
+
+// TestSpansOwnTheirMemory holds that a span keeps nothing of the page, which is overwritten by the next one.
+func TestSpansOwnTheirMemory(t *testing.T) {
+	for _, level := range levels {
+		tr := New(level.settings)
+		spans := ptrace.NewSpanSlice()
+		page := []byte(`{"runs":[` + runJSON(`,"tags":["one"],"thread_id":"thread","error":"x","inputs":{"messages":[{"role":"user","content":"hello"}]},"inputs_preview":"pre","app_path":"/o"`) + `]}`)
+		decode(t, page[8:len(page)-1], false, func(r *langsmith.Run) {
+			tr.Append(r, Target{}, spans)
+			var before strings.Builder
+			dump(&before, spans.At(0), "")
+			for _, b := range [][]byte{r.Name, r.Tags, r.ThreadID, r.Inputs, r.InputsPreview, r.AppPath, r.Error} {
+				for i := range b {
+					b[i] = '#'
+				}
+			}
+			var after strings.Builder
+			dump(&after, spans.At(0), "")
+			assert.Equal(t, before.String(), after.String())
+		})
+	}
+}
