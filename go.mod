@@ -2,6 +2,8 @@ module github.com/otelcol-langsmith/otelcol-langsmith
 
 go 1.26.0
 
+ignore test/jssdk/node_modules
+
 require (
 	github.com/Microsoft/go-winio v0.6.2 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
