@@ -122,8 +122,14 @@ func (p *process) exited(t *testing.T, within time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// tail is the last lines of an output, without those of level debug.
 func tail(s string, lines int) string {
-	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	var all []string
+	for line := range strings.Lines(s) {
+		if !strings.Contains(line, "\tdebug\t") {
+			all = append(all, strings.TrimRight(line, "\n"))
+		}
+	}
 	if len(all) > lines {
 		all = all[len(all)-lines:]
 	}

@@ -165,6 +165,9 @@ func (s *Sim) listRuns(w http.ResponseWriter, r *http.Request) {
 		j.KV("thread_id", run.Thread).KBool("outer", run.Outer).KBool("settled", run.Finished(now) && run.Settled <= now)
 		if t := run.Truth; t != nil {
 			j.KV("operation", t.Operation).KV("provider", t.Provider).KV("request_model", t.RequestModel).KV("response_model", t.ResponseModel).KV("error_type", t.ErrorType)
+			if t.SpanID != "" {
+				j.KV("otel_span_id", t.SpanID)
+			}
 		}
 		j.End()
 		j.B = append(j.B, '\n')

@@ -109,6 +109,8 @@ func (u *Usage) Reasoning() int64 { return sumDetails(u.OutputDetails, "reasonin
 // Truth is what the simulator knows about a call and an observer has to find out: names by the OpenTelemetry
 // GenAI conventions.
 type Truth struct {
+	// SpanID is the span id of a root that came in over OTLP; others follow from the run id.
+	SpanID        string
 	Operation     string
 	Provider      string
 	RequestModel  string

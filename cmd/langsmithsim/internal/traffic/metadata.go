@@ -59,10 +59,7 @@ func (n *node) metadata(w *jsonw.W, r *store.Run, v store.View) {
 	if t.otlp {
 		span := r.ID[8:]
 		if n.parent == nil {
-			// The root's run id is the trace id; its span id is told here only.
-			var id store.UUID
-			fill(id[:8], newRNG(t.seed, 5).Uint64())
-			span = id[:8]
+			span = t.otlpRootSpan()
 		}
 		w.KV("OTEL_TRACE_ID", hex.EncodeToString(t.otelT[:])).KV("OTEL_SPAN_ID", hex.EncodeToString(span))
 	}
@@ -71,6 +68,13 @@ func (n *node) metadata(w *jsonw.W, r *store.Run, v store.View) {
 		n.usageMetadata(w)
 	}
 	w.End()
+}
+
+// otlpRootSpan is the span id of a root that came in over OTLP. Its run id is the trace id, so only its metadata tells.
+func (t *trace) otlpRootSpan() []byte {
+	id := make([]byte, 8)
+	fill(id, newRNG(t.seed, 5).Uint64())
+	return id
 }
 
 func (n *node) modelMetadata(w *jsonw.W) {

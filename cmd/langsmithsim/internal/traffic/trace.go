@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"encoding/hex"
 	"github.com/otelcol-langsmith/otelcol-langsmith/cmd/langsmithsim/internal/store"
 )
 
@@ -213,6 +214,9 @@ func (t *trace) lay(base int64, settled bool) []*store.Run {
 			r.Thread = t.thread
 		}
 		r.Truth = n.truth()
+		if t.otlp && n.parent == nil {
+			r.Truth.SpanID = hex.EncodeToString(t.otlpRootSpan())
+		}
 		t.arrival(r, n, settled)
 		byNode[n], runs[i] = r, r
 	}
@@ -224,7 +228,7 @@ func (t *trace) arrival(r *store.Run, n *node, settled bool) {
 	delay := t.between(200_000, 2_000_000)
 	fill := t.between(1_000_000, 5_000_000)
 	if t.chance(0.1) {
-		fill = t.between(5_000_000, 60_000_000)
+		fill = t.between(5_000_000, 45_000_000)
 	}
 	r.Seen = r.Start + delay + t.late
 	switch {
@@ -258,7 +262,7 @@ func (n *node) truth() *store.Truth {
 	}
 	if m := n.model; m != nil {
 		tr.Provider, tr.RequestModel = m.semconv, m.request
-		if n.fail == nil && n.shape != shapeTraceableChat && n.shape != shapeAISDK {
+		if n.fail == nil && n.shape != shapeTraceableChat {
 			tr.ResponseModel = m.response
 		}
 	}

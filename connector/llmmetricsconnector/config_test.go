@@ -1,0 +1,209 @@
+package llmmetricsconnector
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
+)
+
+func TestConfigs(t *testing.T) {
+	file, err := confmaptest.LoadConf("testdata/config.yaml")
+	require.NoError(t, err)
+	for name, test := range map[string]struct {
+		want *Config
+		err  string
+	}{
+		"llm_metrics": {want: createDefaultConfig().(*Config)},
+		"llm_metrics/all": {want: &Config{
+			FlushInterval:      time.Minute,
+			Temporality:        TemporalityDelta,
+			InitialZero:        InitialZeroOff,
+			Histogram:          HistogramConfig{Type: HistogramExponential, MaxSize: 20},
+			Dimensions:         []Dimension{{Name: "tenant", Default: "none"}, {Name: "region"}},
+			ResourceAttributes: []string{"service.name"},
+			MaxSeries:          5,
+		}},
+		"llm_metrics/interval":    {err: "flush_interval: 0s is not positive; set a duration such as 15s"},
+		"llm_metrics/temporality": {err: `temporality: "gauge" is unknown; use cumulative or delta`},
+		"llm_metrics/zero":        {err: `initial_zero: "never" is unknown; use hold, inline or off`},
+		"llm_metrics/histogram": {err: `histogram::type: "summary" is unknown; use explicit or exponential
+histogram::max_size: 1 is out of range; use 2 to 1000`},
+		"llm_metrics/series": {err: "max_series: 0 is not positive; set a bound such as 10000"},
+		"llm_metrics/expiration": {
+			err: "series_expiration: 1s is shorter than flush_interval (15s); use a longer one, or 0 to keep series for ever",
+		},
+		"llm_metrics/negative":  {err: "series_expiration: -1s is negative; use 0 to keep series for ever"},
+		"llm_metrics/exemplars": {err: "exemplars::max_per_data_point: 1000 is out of range; use 0 (none) to 100"},
+		"llm_metrics/dimensions": {err: `dimensions::0::name: is empty; name an attribute of spans or resources
+dimensions::1::name: "gen_ai.request.model" is an attribute of the metrics already; remove it
+dimensions::3::name: "a" is there twice; remove one`},
+		"llm_metrics/resource": {err: `resource_attributes::0: is empty; name an attribute of resources
+resource_attributes::2: "a" is there twice; remove one`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			section, err := file.Sub(name)
+			require.NoError(t, err)
+			cfg := NewFactory().CreateDefaultConfig()
+			require.NoError(t, section.Unmarshal(cfg))
+			if test.err != "" {
+				require.EqualError(t, confmap.Validate(cfg), test.err)
+				return
+			}
+			require.NoError(t, confmap.Validate(cfg))
+			assert.Equal(t, test.want, cfg)
+		})
+	}
+}
+
+func TestUnknownOptionIsRefused(t *testing.T) {
+	conf := confmap.NewFromStringMap(map[string]any{"dimension": []any{}})
+	require.ErrorContains(t, conf.Unmarshal(NewFactory().CreateDefaultConfig()), "dimension")
+}
+
+// flat brings a configuration into the form of the README: nested keys joined by dots, values as text.
+func flat(prefix string, m map[string]any, into map[string]string) {
+	for k, v := range m {
+		switch v := v.(type) {
+		case map[string]any:
+			flat(prefix+k+".", v, into)
+		case []any:
+			parts := make([]string, len(v))
+			for i := range v {
+				parts[i] = fmt.Sprint(v[i])
+			}
+			into[prefix+k] = "[" + strings.Join(parts, ", ") + "]"
+		case nil:
+			into[prefix+k] = "[]"
+		default:
+			into[prefix+k] = fmt.Sprint(v)
+		}
+	}
+}
+
+// codeDefaults are the defaults of the code. Durations come out as 15s, not as the 15s of the Collector's
+// marshaller.
+func codeDefaults(t *testing.T) map[string]string {
+	t.Helper()
+	conf := confmap.New()
+	require.NoError(t, conf.Marshal(NewFactory().CreateDefaultConfig()))
+	code := map[string]string{}
+	flat("", conf.ToStringMap(), code)
+	for k, v := range code {
+		if d, err := time.ParseDuration(v); err == nil && strings.ContainsAny(v, "hms") {
+			code[k] = shortDuration(d)
+		}
+	}
+	return code
+}
+
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	s = strings.TrimSuffix(s, "0s")
+	if strings.HasSuffix(s, "m") || strings.HasSuffix(s, "h") {
+		return strings.TrimSuffix(s, "0m")
+	}
+	return d.String()
+}
+
+func TestReadmeDefaultsAreThoseOfTheCode(t *testing.T) {
+	content, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	readme := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `([^`]*)` \\|").FindAllStringSubmatch(string(content), -1) {
+		readme[row[1]] = row[2]
+	}
+	assert.Equal(t, codeDefaults(t), readme)
+}
+
+func TestSchemaDefaultsAreThoseOfTheCode(t *testing.T) {
+	content, err := os.ReadFile("config.schema.yaml")
+	require.NoError(t, err)
+	var schema map[string]any
+	require.NoError(t, yaml.Unmarshal(content, &schema))
+	got := map[string]string{}
+	var walk func(prefix string, schema map[string]any)
+	walk = func(prefix string, schema map[string]any) {
+		for name, property := range schema["properties"].(map[string]any) {
+			p := property.(map[string]any)
+			if p["properties"] != nil {
+				walk(prefix+name+".", p)
+				continue
+			}
+			one := map[string]any{prefix + name: p["default"]}
+			flat("", one, got)
+		}
+	}
+	walk("", schema)
+	assert.Equal(t, codeDefaults(t), got)
+}
+
+func TestReadmeExamplesAreValid(t *testing.T) {
+	content, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(content), -1)
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		var example struct{ Connectors map[string]map[string]any }
+		require.NoError(t, yaml.Unmarshal([]byte(block[1]), &example))
+		require.Contains(t, example.Connectors, "llm_metrics")
+		cfg := createDefaultConfig()
+		require.NoError(t, confmap.NewFromStringMap(example.Connectors["llm_metrics"]).Unmarshal(cfg))
+		require.NoError(t, confmap.Validate(cfg))
+	}
+}
+
+func TestReadmeListsTheMetrics(t *testing.T) {
+	content, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	rows := regexp.MustCompile("(?m)^\\| `(gen_ai[a-z_.]+)` \\| (histogram|sum), `([^`]+)` \\| (.*) \\|$").
+		FindAllStringSubmatch(string(content), -1)
+	var readme, code []string
+	for _, row := range rows {
+		readme = append(readme, fmt.Sprintf("%s %s %s %s", row[1], row[2], row[3], strings.ReplaceAll(row[4], "`", "")))
+	}
+	for _, in := range llmmetrics.Instruments() {
+		kind := "histogram"
+		if in.Kind == llmmetrics.KindSum {
+			kind = "sum"
+		}
+		code = append(code, fmt.Sprintf("%s %s %s %s", in.Name, kind, in.Unit, strings.Join(in.Attributes, ", ")))
+		if in.Name == llmmetrics.MetricCost {
+			for _, b := range in.Bounds {
+				assert.Contains(t, string(content), fmt.Sprint(b))
+			}
+		}
+	}
+	assert.Equal(t, code, readme)
+}
+
+// TestAttributesAreThoseOfTheSpans holds the names of internal/llmmetrics, which may not import
+// internal/genai, to those that the spans have.
+func TestAttributesAreThoseOfTheSpans(t *testing.T) {
+	for ours, theirs := range map[string]string{
+		llmmetrics.AttrOperationName: genai.AttrOperationName,
+		llmmetrics.AttrProviderName:  genai.AttrProviderName,
+		llmmetrics.AttrRequestModel:  genai.AttrRequestModel,
+		llmmetrics.AttrResponseModel: genai.AttrResponseModel,
+		llmmetrics.AttrTokenType:     genai.AttrTokenType,
+		llmmetrics.AttrToolName:      genai.AttrToolName,
+		llmmetrics.AttrAgentName:     genai.AttrAgentName,
+		llmmetrics.AttrWorkflowName:  genai.AttrWorkflowName,
+		llmmetrics.AttrErrorType:     genai.AttrErrorType,
+		llmmetrics.MetricCost:        genai.AttrUsageCost,
+	} {
+		assert.Equal(t, theirs, ours)
+	}
+	assert.Equal(t, genai.Absent, llmmetrics.Absent)
+}

@@ -1,0 +1,29 @@
+package llmmetricsconnector
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/consumer"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
+)
+
+// NewFactory makes the factory of the llm_metrics connector.
+func NewFactory() connector.Factory {
+	return connector.NewFactory(
+		metadata.Type,
+		createDefaultConfig,
+		connector.WithTracesToMetrics(createTracesToMetrics, metadata.TracesToMetricsStability),
+	)
+}
+
+func createTracesToMetrics(
+	_ context.Context,
+	set connector.Settings,
+	cfg component.Config,
+	next consumer.Metrics,
+) (connector.Traces, error) {
+	return newTracesToMetrics(set, cfg.(*Config), next)
+}

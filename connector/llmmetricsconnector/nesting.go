@@ -1,0 +1,135 @@
+package llmmetricsconnector
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+// nesting remembers recent model calls, so that a call which two instrumentations traced, one inside the
+// other, is counted once. The inner span wins; but when the outer one came first and was counted already, the
+// inner one is left out.
+//
+// It holds a fixed number of marks, the oldest are forgotten. A race between two batches can at worst
+// overlook a mark.
+type nesting struct {
+	sets [nestingSets]nestingSet
+}
+
+const nestingSets = 1 << 12 // of 7 marks each, a quarter of a megabyte: more would not stay in the processor's cache
+
+// nestingSet is one cache line: the marks whose hashes fall here, replaced in turn.
+type nestingSet struct {
+	next  atomic.Uint64
+	marks [7]atomic.Uint64
+}
+
+func newNesting() *nesting { return &nesting{} }
+
+// Roles of a mark, in its two lowest bits: so both marks of a span are in one set. Zero is an empty place.
+const (
+	roleHasChild uint64 = 1 // the span has a model call as its child
+	roleCovered  uint64 = 2 // the span, or one around it, was counted
+	roleMask     uint64 = 3
+)
+
+// hasChild tells that a model call has this parent.
+func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
+	if parent.IsEmpty() {
+		return
+	}
+	f := fingerprint(trace, parent)
+	set := n.set(f)
+	if roles := set.roles(f); roles&roleHasChild == 0 {
+		set.put(f | roleHasChild)
+	}
+}
+
+// counts decides whether a model call counts, and tells that it has this parent.
+func (n *nesting) counts(trace pcommon.TraceID, span, parent pcommon.SpanID) bool {
+	covered := false
+	if !parent.IsEmpty() {
+		f := fingerprint(trace, parent)
+		set := n.set(f)
+		roles := set.roles(f)
+		if roles&roleHasChild == 0 {
+			set.put(f | roleHasChild)
+		}
+		covered = roles&roleCovered != 0
+	}
+	if span.IsEmpty() {
+		return !covered
+	}
+	f := fingerprint(trace, span)
+	set := n.set(f)
+	roles := set.roles(f)
+	if roles&roleHasChild != 0 {
+		return false
+	}
+	if roles&roleCovered == 0 {
+		set.put(f | roleCovered)
+	}
+	return !covered
+}
+
+func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>2%nestingSets] }
+
+// roles are those that are marked.
+func (s *nestingSet) roles(fingerprint uint64) (roles uint64) {
+	for i := range s.marks {
+		if m := s.marks[i].Load(); m&^roleMask == fingerprint {
+			roles |= m
+		}
+	}
+	return roles & roleMask
+}
+
+func (s *nestingSet) put(mark uint64) { s.marks[s.next.Add(1)%uint64(len(s.marks))].Store(mark) }
+
+// fingerprint stands for a span, with the bits of the role free. The ids are random already, they only need
+// to be brought together.
+func fingerprint(trace pcommon.TraceID, span pcommon.SpanID) uint64 {
+	h := binary.LittleEndian.Uint64(trace[:8]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(trace[8:]), 29)
+	hi, lo := bits.Mul64(h^0x9ae16a3b2f90404f, spanKey(span)^0xa0761d6478bd642f)
+	return (hi ^ lo) &^ roleMask
+}
+
+func spanKey(id pcommon.SpanID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
+
+// spanSet is a set of span ids of one batch that keeps its memory. The empty id is never in it.
+type spanSet struct {
+	slots []uint64
+	shift int
+}
+
+// reset empties the set and makes room for n ids.
+func (s *spanSet) reset(n int) {
+	size := bits.Len(uint(2*n + 1))
+	s.shift = 64 - size
+	if 1<<size > cap(s.slots) {
+		s.slots = make([]uint64, 1<<size)
+		return
+	}
+	s.slots = s.slots[:1<<size]
+	clear(s.slots)
+}
+
+func (s *spanSet) add(id uint64) {
+	if id != 0 {
+		s.slots[s.slot(id)] = id
+	}
+}
+
+func (s *spanSet) has(id uint64) bool { return id != 0 && s.slots[s.slot(id)] == id }
+
+// slot is where id is or would be.
+func (s *spanSet) slot(id uint64) uint64 {
+	// Ids of hostile spans need not be random.
+	for i := id * 0x9e3779b97f4a7c15 >> s.shift; ; i = (i + 1) & uint64(len(s.slots)-1) {
+		if at := s.slots[i]; at == 0 || at == id {
+			return i
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package llmmetricsconnector
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+func TestSpanSetAgainstMap(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var set spanSet
+	require.Panics(t, func() { set.add(1) }, "before reset")
+	for range 200 {
+		n := rng.IntN(300)
+		set.reset(n)
+		model := map[uint64]bool{}
+		for range n {
+			id := uint64(rng.IntN(400)) << (rng.IntN(2) * 40) // few, regular and many equal ones
+			set.add(id)
+			model[id] = id != 0
+		}
+		for id := range uint64(400) {
+			require.Equal(t, model[id], set.has(id))
+			require.Equal(t, model[id<<40], set.has(id<<40))
+		}
+	}
+}
+
+// TestNestingCountsEachCallOnce makes chains of model calls, each the parent of the next, and delivers their
+// spans one by one in random order among those of other traces: each chain counts at least once, and once
+// exactly when the order is from inside to outside or from outside to inside.
+func TestNestingCountsEachCallOnce(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	n := newNesting()
+	const chains = 300
+	type link struct{ trace, depth int }
+	depths := make([]int, chains)
+	var queue []link
+	for trace := range chains {
+		depths[trace] = 1 + rng.IntN(4)
+		order := make([]int, depths[trace])
+		for i := range order {
+			order[i] = i
+			if trace%2 == 0 {
+				order[i] = len(order) - 1 - i
+			}
+		}
+		for _, depth := range order {
+			queue = append(queue, link{trace, depth})
+		}
+	}
+	// Interleave the chains, each in its order.
+	next := make([]int, 0, len(queue))
+	for i := range queue {
+		next = append(next, queue[i].trace)
+	}
+	rng.Shuffle(len(next), func(i, j int) { next[i], next[j] = next[j], next[i] })
+	byTrace := map[int][]link{}
+	for _, l := range queue {
+		byTrace[l.trace] = append(byTrace[l.trace], l)
+	}
+	counted := make([]int, chains)
+	for _, trace := range next {
+		l := byTrace[trace][0]
+		byTrace[trace] = byTrace[trace][1:]
+		var id pcommon.TraceID
+		binary.LittleEndian.PutUint64(id[:], uint64(trace)*0x9e3779b97f4a7c15+1)
+		span := scriptID(uint64(l.depth + 1))
+		var parent pcommon.SpanID
+		if l.depth > 0 {
+			parent = scriptID(uint64(l.depth))
+		}
+		if n.counts(id, span, parent) {
+			counted[trace]++
+		}
+	}
+	for trace, c := range counted {
+		require.Equal(t, 1, c, "chain of %d", depths[trace])
+	}
+}

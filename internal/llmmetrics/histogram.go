@@ -1,0 +1,137 @@
+package llmmetrics
+
+import (
+	"math"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// maxBuckets is the length of the longest set of boundaries, plus one.
+const maxBuckets = 15
+
+// histogram is the state of one data point; the zero value is empty. It is explicit unless exp is set. The
+// number of observations is the sum of the bucket counts and not kept. What every observation touches is close
+// together: with many series, time goes into waiting for memory.
+type histogram struct {
+	total     sum
+	notMin    uint64 // complement of the least ordered value, so that zero is none
+	max       uint64
+	counts    [maxBuckets]uint64
+	exp       *exponential
+	exemplars []exemplar
+}
+
+// recordInteger adds a value of scaleOne or scaleNano.
+func (h *histogram) recordInteger(instrument int, v uint64) {
+	h.total.add(sum{lo: v})
+	h.record(instrument, v)
+}
+
+// recordFraction adds a value of scaleFemto in [0, maxFraction].
+func (h *histogram) recordFraction(instrument int, v float64) {
+	h.total.add(fraction(v))
+	h.record(instrument, math.Float64bits(v))
+}
+
+func (h *histogram) record(instrument int, ordered uint64) {
+	h.notMin = max(h.notMin, ^ordered)
+	h.max = max(h.max, ordered)
+	if h.exp != nil {
+		h.exp.record(instruments[instrument].scale.value(ordered), 1)
+		return
+	}
+	h.counts[bucketOf(orderedBounds[instrument], ordered)]++
+}
+
+// bucketOf counts the boundaries below v without branching: the outcome of a comparison is not predictable
+// here. Values and boundaries are below 2^63, so the sign of the difference tells which is greater.
+func bucketOf(bounds []uint64, v uint64) int {
+	n := uint64(0)
+	for _, b := range bounds {
+		n += (b - v) >> 63
+	}
+	return int(n)
+}
+
+func (h *histogram) count() uint64 {
+	if h.exp != nil {
+		return h.exp.count()
+	}
+	n := uint64(0)
+	for _, c := range h.counts {
+		n += c
+	}
+	return n
+}
+
+func (h *histogram) empty() bool { return h.notMin == 0 }
+
+// copyTo makes dst equal to h, reusing the memory of dst.
+func (h *histogram) copyTo(dst *histogram) {
+	dst.total, dst.notMin, dst.max, dst.counts = h.total, h.notMin, h.max, h.counts
+	dst.exemplars = append(dst.exemplars[:0], h.exemplars...)
+	if h.exp == nil {
+		dst.exp = nil
+		return
+	}
+	if dst.exp == nil {
+		dst.exp = &exponential{}
+	}
+	h.exp.copyTo(dst.exp)
+}
+
+// merge adds o, which must be of the same instrument. Exemplars of o replace those of h.
+func (h *histogram) merge(o *histogram) {
+	h.total.add(o.total)
+	h.notMin = max(h.notMin, o.notMin)
+	h.max = max(h.max, o.max)
+	for i, c := range o.counts {
+		h.counts[i] += c
+	}
+	if o.exp != nil {
+		if h.exp == nil {
+			h.exp = newExponential(o.exp.maxSize)
+		}
+		h.exp.merge(o.exp)
+	}
+	if len(o.exemplars) > 0 {
+		h.exemplars = append(h.exemplars[:0], o.exemplars...)
+	}
+}
+
+func (h *histogram) reset() {
+	h.total, h.notMin, h.max = sum{}, 0, 0
+	clear(h.counts[:])
+	if h.exp != nil {
+		h.exp.reset()
+	}
+	h.exemplars = h.exemplars[:0]
+}
+
+// fillExplicit writes the state into a data point. Minimum and maximum are only told for a window: since the
+// start of a process they say nothing.
+func (h *histogram) fillExplicit(instrument int, dp pmetric.HistogramDataPoint, window bool) {
+	sc := instruments[instrument].scale
+	dp.SetCount(h.count())
+	dp.SetSum(h.total.value(sc))
+	if window && !h.empty() {
+		dp.SetMin(sc.value(^h.notMin))
+		dp.SetMax(sc.value(h.max))
+	}
+	dp.ExplicitBounds().FromRaw(instruments[instrument].Bounds)
+	dp.BucketCounts().FromRaw(h.counts[:len(instruments[instrument].Bounds)+1])
+	fillExemplars(h.exemplars, dp.Exemplars())
+}
+
+// fillExponential is fillExplicit for an exponential histogram.
+func (h *histogram) fillExponential(instrument int, dp pmetric.ExponentialHistogramDataPoint, window bool) {
+	sc := instruments[instrument].scale
+	dp.SetCount(h.count())
+	dp.SetSum(h.total.value(sc))
+	if window && !h.empty() {
+		dp.SetMin(sc.value(^h.notMin))
+		dp.SetMax(sc.value(h.max))
+	}
+	h.exp.fill(dp)
+	fillExemplars(h.exemplars, dp.Exemplars())
+}

@@ -1,0 +1,116 @@
+package llmmetrics
+
+import (
+	"encoding/binary"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxLabelBytes bounds an attribute value. Longer ones are cut: a series must not hold a document.
+const maxLabelBytes = 256
+
+// A key is what makes a series: resource id, family, and the length-prefixed values of the family's
+// attributes and of the dimensions. A series keeps its attributes in no other form.
+const (
+	keyHead        = 5    // resource id, family
+	familyOverflow = 0x80 // marks the family byte of an overflow series
+)
+
+func appendKeyHead(key []byte, resource uint32, family Family) []byte {
+	return append(binary.LittleEndian.AppendUint32(key, resource), byte(family))
+}
+
+func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []byte {
+	key = appendKeyHead(key, resource, o.Family)
+	switch o.Family {
+	case FamilyClient:
+		key = appendLabel(key, o.Operation)
+		key = appendLabel(key, o.Provider)
+		key = appendLabel(key, o.RequestModel)
+		key = appendLabel(key, o.ResponseModel)
+	case FamilyTool:
+		key = appendLabel(key, o.ToolName)
+		key = appendLabel(key, o.AgentName)
+	case FamilyAgent:
+		key = appendLabel(key, o.AgentName)
+		key = appendLabel(key, o.RequestModel)
+	case FamilyWorkflow:
+		key = appendLabel(key, o.WorkflowName)
+	}
+	for i := range dimensions {
+		v := ""
+		if i < len(o.Dimensions) {
+			v = o.Dimensions[i]
+		}
+		key = appendLabel(key, v)
+	}
+	return key
+}
+
+func appendLabel(key []byte, v string) []byte {
+	if len(v) > maxLabelBytes {
+		v = cut(v)
+	}
+	if len(v) < 0x80 {
+		key = append(key, byte(len(v)))
+	} else {
+		key = binary.AppendUvarint(key, uint64(len(v)))
+	}
+	return append(key, v...)
+}
+
+// cut shortens a long value, not inside a character.
+func cut(v string) string {
+	n := maxLabelBytes
+	for n > maxLabelBytes-utf8.UTFMax && !utf8.RuneStart(v[n]) {
+		n--
+	}
+	return v[:n]
+}
+
+// nextLabel takes one value off the labels of a key.
+func nextLabel(labels string) (value, rest string) {
+	n, used := uint64(labels[0]), 1
+	if n >= 0x80 {
+		n = n&0x7f | uint64(labels[1])<<7
+		used = 2
+	}
+	return labels[used : used+int(n)], labels[used+int(n):]
+}
+
+// validLabels reports whether all values are UTF-8, which OTLP demands of strings.
+func validLabels(labels string) bool {
+	for labels != "" {
+		var v string
+		if v, labels = nextLabel(labels); !utf8.ValidString(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// sanitized is o with every string made valid UTF-8 and short. It allocates, which only odd input pays for.
+func sanitized(o *Observation) *Observation {
+	c := *o
+	for _, s := range []*string{
+		&c.Operation, &c.Provider, &c.RequestModel, &c.ResponseModel,
+		&c.ToolName, &c.AgentName, &c.WorkflowName, &c.ErrorType,
+	} {
+		*s = sanitize(*s)
+	}
+	c.Dimensions = make([]string, len(o.Dimensions))
+	for i, d := range o.Dimensions {
+		c.Dimensions[i] = sanitize(d)
+	}
+	return &c
+}
+
+func sanitize(s string) string {
+	if len(s) > maxLabelBytes {
+		s = cut(s)
+	}
+	if s = strings.ToValidUTF8(s, "�"); len(s) > maxLabelBytes {
+		s = cut(s)
+	}
+	return s
+}
