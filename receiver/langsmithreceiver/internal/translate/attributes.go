@@ -11,7 +11,7 @@ const (
 	keyTraceID            = "langsmith.trace.id"
 	keyTraceName          = "langsmith.trace.name"
 	keyRunType            = "langsmith.run_type"
-	keyRunPath            = "langsmith.run.path"
+	keyRunURL             = "langsmith.run.url"
 	keyRunUnfinished      = "langsmith.run.unfinished"
 	keyDottedOrder        = "langsmith.dotted_order"
 	keyStatus             = "langsmith.status"

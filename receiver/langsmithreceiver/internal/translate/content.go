@@ -30,6 +30,7 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 			t.putJSON(attrs, keyInputs, run.Inputs, notes)
 		}
 		t.encoder.reset(t.settings.ContentLimit)
+		t.encoder.index = &t.outputsIndex
 		if t.encoder.documents(run.Outputs) {
 			attrs.PutStr(keyRetrievalDocuments, t.strings.bytes(t.encoder.finish(notes)))
 		} else {
@@ -46,6 +47,7 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 
 func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
 	e := &t.encoder
+	e.index = &t.inputsIndex
 	e.reset(t.settings.ContentLimit)
 	if e.systemInstructions(&t.input) {
 		attrs.PutStr(keySystemInstructions, t.strings.bytes(e.finish(notes)))
@@ -57,6 +59,7 @@ func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *
 		*notes |= UnknownShape
 		t.putJSON(attrs, keyInputs, run.Inputs, notes)
 	}
+	e.index = &t.outputsIndex
 	e.reset(t.settings.ContentLimit)
 	if e.outputMessages(run.Outputs, t.finishReason) {
 		attrs.PutStr(keyOutputMessages, t.strings.bytes(e.finish(notes)))
@@ -104,33 +107,43 @@ func (t *Translator) putValue(attrs pcommon.Map, key string, v langsmith.Raw, no
 
 // unwrap takes the value out of an object with this one key, as tracers make of a value that is no object.
 func unwrap(v langsmith.Raw, key string) langsmith.Raw {
-	var inner langsmith.Raw
-	n := 0
-	for k, member := range v.Members {
-		n++
-		if string(k) == key {
-			inner = member
-		}
-	}
-	if n == 1 && inner != nil {
+	if k, inner := only(v); string(k) == key && inner != nil {
 		return inner
 	}
 	return v
 }
 
+// only is the member of an object that has just one; value is nil for any other.
+func only(v langsmith.Raw) (key langsmith.Text, value langsmith.Raw) {
+	n := 0
+	for key, value = range v.Members {
+		if n++; n > 1 {
+			return nil, nil
+		}
+	}
+	return key, value
+}
+
 // toolArguments is what a tool was called with, without the wrappers around it: LangChain's {"input": x}, and the
 // AI SDK's {"args": [x, options]}, whose options repeat the whole conversation.
 func toolArguments(inputs langsmith.Raw) langsmith.Raw {
-	if arguments, options := sdkArguments(inputs); options != nil {
+	list := inputs
+	switch key, inner := only(inputs); string(key) {
+	case "input":
+		return inner
+	case "args":
+		list = inner
+	}
+	if arguments, options := sdkArguments(list); options != nil {
 		return arguments
 	}
-	return unwrap(inputs, "input")
+	return inputs
 }
 
-// sdkArguments takes a call of the AI SDK apart; options is nil for any other.
-func sdkArguments(inputs langsmith.Raw) (arguments, options langsmith.Raw) {
+// sdkArguments takes the arguments of a call of the AI SDK apart; options is nil for any other.
+func sdkArguments(list langsmith.Raw) (arguments, options langsmith.Raw) {
 	n := 0
-	for el := range unwrap(inputs, "args").Elements {
+	for el := range list.Elements {
 		switch n++; n {
 		case 1:
 			arguments = el
@@ -166,7 +179,7 @@ func toolCallID(inputs, outputs langsmith.Raw) langsmith.Text {
 	if id := inputs.Get("tool_call_id").Text(); len(id) > 0 {
 		return id
 	}
-	if _, options := sdkArguments(inputs); options != nil {
+	if _, options := sdkArguments(unwrap(inputs, "args")); options != nil {
 		return options.Get("toolCallId").Text()
 	}
 	for _, v := range [...]langsmith.Raw{outputs, outputs.Get("output"), outputs.Get("outputs")} {
@@ -192,60 +205,77 @@ func retrievalQuery(inputs langsmith.Raw) langsmith.Text {
 
 // documents writes the documents that a search found.
 func (e *encoder) documents(outputs langsmith.Raw) bool {
-	list := outputs.Get("documents")
+	list := e.index.Get(outputs, "documents")
 	for _, key := range [...]string{"output", "outputs"} {
 		if list.Kind() != langsmith.KindArray {
-			list = outputs.Get(key)
+			list = e.index.Get(outputs, key)
 		}
 	}
 	if list.Kind() != langsmith.KindArray {
 		return false
 	}
 	e.raw("[")
-	for doc := range list.Elements {
-		if kwargs := doc.Get("kwargs"); kwargs != nil {
-			doc = kwargs
-		}
+	for doc := range e.index.Elements(list) {
 		e.comma()
-		if doc.Kind() != langsmith.KindObject {
-			e.raw("{")
-			e.value("content", doc)
-			e.raw("}")
-			continue
-		}
-		var id, score, content, meta langsmith.Raw
-		for k, v := range doc.Members {
-			switch string(k) {
-			case "id":
-				first(&id, v)
-			case "score":
-				first(&score, v)
-			case "page_content", "pageContent", "content", "text":
-				first(&content, v)
-			case "metadata":
-				first(&meta, v)
-			}
-		}
-		first(&id, meta.Get("id"))
-		first(&score, meta.Get("score"))
-		first(&score, meta.Get("relevance_score"))
-		e.raw("{")
-		if len(scalar(id)) > 0 {
-			e.text("id", scalar(id))
-		}
-		if score.Number().Valid {
-			e.value("score", score)
-		}
-		if content != nil {
-			e.value("content", content)
-		}
-		if !isEmptyJSON(meta) {
-			e.value("metadata", meta)
-		}
-		e.raw("}")
+		e.document(doc)
 	}
 	e.raw("]")
 	return true
+}
+
+func (e *encoder) document(doc langsmith.Raw) {
+	e.raw("{")
+	defer e.raw("}")
+	if doc.Kind() != langsmith.KindObject {
+		e.value("content", doc)
+		return
+	}
+	var d document
+	if d.read(e.index, doc); d.kwargs != nil { // LangChain's constructor dump
+		doc, d = d.kwargs, document{}
+		if doc.Kind() != langsmith.KindObject {
+			e.value("content", doc)
+			return
+		}
+		d.read(e.index, doc)
+	}
+	if len(scalar(d.id)) > 0 {
+		e.text("id", scalar(d.id))
+	}
+	if d.score.Number().Valid {
+		e.value("score", d.score)
+	}
+	if d.content != nil {
+		e.value("content", d.content)
+	}
+	if !isEmptyJSON(d.meta) {
+		e.value("metadata", d.meta)
+	}
+}
+
+// document is what a search found, as LangChain writes it or like that.
+type document struct {
+	id, score, content, meta, kwargs langsmith.Raw
+}
+
+func (d *document) read(x *langsmith.Index, object langsmith.Raw) {
+	for k, v := range x.Members(object) {
+		switch string(k) {
+		case "id":
+			first(&d.id, v)
+		case "score":
+			first(&d.score, v)
+		case "page_content", "pageContent", "content", "text":
+			first(&d.content, v)
+		case "metadata":
+			first(&d.meta, v)
+		case "kwargs":
+			first(&d.kwargs, v)
+		}
+	}
+	first(&d.id, d.meta.Get("id"))
+	first(&d.score, d.meta.Get("score"))
+	first(&d.score, d.meta.Get("relevance_score"))
 }
 
 // validJSON reports whether b is one JSON value.

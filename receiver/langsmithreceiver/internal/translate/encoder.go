@@ -10,6 +10,7 @@ import (
 // encoder builds JSON text by appending. Texts and values of a run are JSON already and are copied as they
 // stand; none is longer than limit.
 type encoder struct {
+	index   *langsmith.Index // of the value that is being read; nil is fine
 	buf     []byte
 	limit   int
 	clipped bool

@@ -22,15 +22,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+const uiBase = "https://eu.smith.langchain.com"
+
 // levels are the settings that every golden case is translated with.
 var levels = []struct {
 	name     string
 	settings Settings
 }{
-	{"none", Settings{}},
-	{"details", Settings{ResponseDetails: true}},
-	{"preview", Settings{Capture: CapturePreview}},
-	{"full", Settings{Capture: CaptureFull}},
+	{"none", Settings{UIBase: uiBase}},
+	{"details", Settings{UIBase: uiBase, ResponseDetails: true}},
+	{"preview", Settings{UIBase: uiBase, Capture: CapturePreview}},
+	{"full", Settings{UIBase: uiBase, Capture: CaptureFull}},
 }
 
 // TestGolden translates the runs of every case at every level. A case is a directory with runs.json, the runs

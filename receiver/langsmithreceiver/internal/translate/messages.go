@@ -14,9 +14,9 @@ type input struct {
 
 // read collects the content and the parameters of a request in one pass: content may be long, and every pass
 // costs as much as its length.
-func (in *input) read(inputs langsmith.Raw, p *params) {
+func (in *input) read(x *langsmith.Index, inputs langsmith.Raw, p *params) {
 	*in = input{}
-	for k, v := range inputs.Members {
+	for k, v := range x.Members(inputs) {
 		switch string(k) {
 		case "messages":
 			first(&in.messages, v)
@@ -92,7 +92,7 @@ func (e *encoder) messages(v langsmith.Raw, role string, depth int) bool {
 			e.endMessage("")
 			return true
 		}
-		for el := range v.Elements {
+		for el := range e.index.Elements(v) {
 			if !e.messages(el, role, depth+1) {
 				return false
 			}
@@ -160,8 +160,8 @@ type fields struct {
 	class, kwargs, data                        langsmith.Raw // of the wrappers that LangChain puts around a message
 }
 
-func (f *fields) read(object langsmith.Raw) {
-	for k, v := range object.Members {
+func (f *fields) read(x *langsmith.Index, object langsmith.Raw) {
+	for k, v := range x.Members(object) {
 		switch string(k) {
 		case "role":
 			first(&f.role, v)
@@ -208,17 +208,17 @@ func (f *fields) read(object langsmith.Raw) {
 // message writes one message of any tracer. role is what it has when it does not say.
 func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 	var f fields
-	f.read(v)
+	f.read(e.index, v)
 	var class langsmith.Text
 	if wrapper := f; f.kwargs != nil { // LangChain's constructor dump: {id: [..., class], kwargs}
 		for id := range f.class.Elements {
 			class = id.Text()
 		}
 		f = fields{}
-		f.read(wrapper.kwargs)
+		f.read(e.index, wrapper.kwargs)
 	} else if f.kind != nil && f.data.Kind() == langsmith.KindObject { // {type, data}
 		f = fields{}
-		f.read(wrapper.data)
+		f.read(e.index, wrapper.data)
 		first(&f.kind, wrapper.kind)
 	}
 
@@ -348,7 +348,8 @@ func (e *encoder) answers(outputs langsmith.Raw, name func(langsmith.Text) strin
 		return false
 	}
 	var generations, choices, candidates, message, messages, output, text, content, role, kwargs, calls langsmith.Raw
-	for k, v := range outputs.Members {
+	var reason langsmith.Text
+	for k, v := range e.index.Members(outputs) {
 		switch string(k) {
 		case "generations":
 			first(&generations, v)
@@ -372,22 +373,29 @@ func (e *encoder) answers(outputs langsmith.Raw, name func(langsmith.Text) strin
 			first(&kwargs, v)
 		case "tool_calls", "toolCalls":
 			first(&calls, v)
+		case "finish_reason", "finishReason", "stop_reason", "stopReason":
+			if reason == nil {
+				reason = reasonOf(v)
+			}
 		}
 	}
-	finish := reasonIn(outputs, name)
+	finish := ""
+	if reason != nil {
+		finish = name(reason)
+	}
 	switch {
 	case generations != nil:
 		return e.generations(generations, name)
 	case choices != nil:
-		for choice := range choices.Elements {
+		for choice := range e.index.Elements(choices) {
 			if !e.choice(choice, name) {
 				return false
 			}
 		}
 		return true
 	case candidates != nil:
-		for candidate := range candidates.Elements {
-			if !e.message(candidate.Get("content"), "assistant", reasonIn(candidate, name)) {
+		for candidate := range e.index.Elements(candidates) {
+			if !e.message(e.index.Get(candidate, "content"), "assistant", reasonIn(e.index, candidate, name)) {
 				return false
 			}
 		}
@@ -416,13 +424,13 @@ func (e *encoder) answers(outputs langsmith.Raw, name func(langsmith.Text) strin
 
 // generations writes LangChain's result: for each prompt, its alternatives.
 func (e *encoder) generations(generations langsmith.Raw, name func(langsmith.Text) string) bool {
-	for prompt := range generations.Elements {
-		for v := range alternatives(prompt) {
-			g := readGeneration(v)
-			finish := reasonIn(g.info, name)
+	for prompt := range e.index.Elements(generations) {
+		for v := range alternatives(e.index, prompt) {
+			g := readGeneration(e.index, v)
+			finish := reasonIn(e.index, g.info, name)
 			if g.message != nil {
 				if finish == "" {
-					finish = reasonIn(g.message.Get("kwargs", "response_metadata"), name)
+					finish = reasonIn(e.index, e.index.Get(g.message, "kwargs", "response_metadata"), name)
 				}
 				if !e.message(g.message, "assistant", finish) {
 					return false
@@ -440,20 +448,22 @@ func (e *encoder) generations(generations langsmith.Raw, name func(langsmith.Tex
 // choice writes one of OpenAI's choices: a message, the delta of a stream, or the text of a completion.
 func (e *encoder) choice(choice langsmith.Raw, name func(langsmith.Text) string) bool {
 	var message, text langsmith.Raw
-	var r response
-	for k, v := range choice.Members {
+	var reason langsmith.Text
+	for k, v := range e.index.Members(choice) {
 		switch string(k) {
 		case "message", "delta":
 			first(&message, v)
 		case "text":
 			first(&text, v)
 		case "finish_reason", "finishReason":
-			r.addFinish(v)
+			if reason == nil {
+				reason = reasonOf(v)
+			}
 		}
 	}
 	finish := ""
-	if len(r.finish) > 0 {
-		finish = name(r.finish[0])
+	if reason != nil {
+		finish = name(reason)
 	}
 	if message.Kind() == langsmith.KindObject {
 		return e.message(message, "assistant", finish)
@@ -468,16 +478,14 @@ func (e *encoder) choice(choice langsmith.Raw, name func(langsmith.Text) string)
 }
 
 // reasonIn is why the answer ended, "" when the object does not say.
-func reasonIn(object langsmith.Raw, name func(langsmith.Text) string) string {
-	var r response
-	for k, v := range object.Members {
+func reasonIn(x *langsmith.Index, object langsmith.Raw, name func(langsmith.Text) string) string {
+	for k, v := range x.Members(object) {
 		switch string(k) {
 		case "finish_reason", "finishReason", "stop_reason", "stopReason":
-			r.addFinish(v)
+			if reason := reasonOf(v); reason != nil {
+				return name(reason)
+			}
 		}
 	}
-	if len(r.finish) == 0 {
-		return ""
-	}
-	return name(r.finish[0])
+	return ""
 }

@@ -15,7 +15,7 @@ func (e *encoder) parts(content langsmith.Raw, skipToolCalls bool) {
 			e.textPart(text)
 		}
 	case langsmith.KindArray:
-		for block := range content.Elements {
+		for block := range e.index.Elements(content) {
 			e.part(block, skipToolCalls)
 		}
 	case langsmith.KindObject:
@@ -121,7 +121,7 @@ func (e *encoder) reasoningPart(block langsmith.Raw) {
 
 // toolCalls writes the calls that a message names apart from its content.
 func (e *encoder) toolCalls(calls langsmith.Raw) {
-	for call := range calls.Elements {
+	for call := range e.index.Elements(calls) {
 		e.toolCallObject(call)
 	}
 }
@@ -131,7 +131,7 @@ func (e *encoder) toolCalls(calls langsmith.Raw) {
 func (e *encoder) toolCallObject(call langsmith.Raw) {
 	var id, name, arguments, function langsmith.Raw
 	read := func(object langsmith.Raw) {
-		for k, v := range object.Members {
+		for k, v := range e.index.Members(object) {
 			switch string(k) {
 			case "id", "toolCallId", "call_id", "tool_call_id":
 				first(&id, v)
@@ -291,20 +291,21 @@ func (e *encoder) toolDefinition(name langsmith.Text, tool langsmith.Raw) {
 	if tool.Kind() != langsmith.KindObject {
 		return
 	}
-	if declarations := firstOf(tool, "function_declarations", "functionDeclarations"); declarations != nil { // Gemini
-		for declaration := range declarations.Elements {
+	var d definition
+	if d.read(tool); d.declarations != nil { // Gemini
+		for declaration := range d.declarations.Elements {
 			e.toolDefinition(nil, declaration)
 		}
 		return
 	}
-	body := tool
-	if function := tool.Get("function"); function.Kind() == langsmith.KindObject {
-		body = function
+	kind := d.kind.Text()
+	if function := d.function; function.Kind() == langsmith.KindObject {
+		d = definition{}
+		d.read(function)
 	}
-	if n := body.Get("name").Text(); len(n) > 0 {
+	if n := d.name.Text(); len(n) > 0 {
 		name = n
 	}
-	kind := tool.Get("type").Text()
 	e.comma()
 	e.raw("{")
 	if len(kind) == 0 {
@@ -313,11 +314,35 @@ func (e *encoder) toolDefinition(name langsmith.Text, tool langsmith.Raw) {
 		e.text("type", kind)
 	}
 	e.optional("name", name)
-	e.optional("description", body.Get("description").Text())
-	if schema := firstOf(body, "parameters", "input_schema", "inputSchema", "parametersJsonSchema"); schema != nil {
-		e.value("parameters", schema)
+	e.optional("description", d.description.Text())
+	if d.schema != nil {
+		e.value("parameters", d.schema)
 	}
 	e.raw("}")
+}
+
+// definition holds the members of a tool's definition of any tracer.
+type definition struct {
+	kind, name, description, schema, function, declarations langsmith.Raw
+}
+
+func (d *definition) read(tool langsmith.Raw) {
+	for k, v := range tool.Members {
+		switch string(k) {
+		case "type":
+			first(&d.kind, v)
+		case "name":
+			first(&d.name, v)
+		case "description":
+			first(&d.description, v)
+		case "parameters", "input_schema", "inputSchema", "parametersJsonSchema":
+			first(&d.schema, v)
+		case "function":
+			first(&d.function, v)
+		case "function_declarations", "functionDeclarations":
+			first(&d.declarations, v)
+		}
+	}
 }
 
 // firstOf is the first of the members that there is.

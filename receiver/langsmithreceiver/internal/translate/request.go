@@ -95,7 +95,7 @@ func (t *Translator) request(run *langsmith.Run, op operation, attrs pcommon.Map
 	// The model must not depend on how much is captured, so the inputs come last.
 	model := t.requestModel(op)
 	if t.settings.Capture == CaptureFull {
-		t.input.read(run.Inputs, p)
+		t.input.read(&t.inputsIndex, run.Inputs, p)
 		if model == "" {
 			model = t.requestModel(op)
 		}

@@ -11,6 +11,7 @@ import (
 
 // response is what the outputs of a model call say about the answer, apart from its text.
 type response struct {
+	index                *langsmith.Index // of the outputs
 	model, id, messageID langsmith.Text
 	finish               []langsmith.Text
 }
@@ -24,7 +25,7 @@ func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs pcomm
 		return
 	}
 	r := &t.response
-	*r = response{finish: r.finish[:0]}
+	*r = response{index: &t.outputsIndex, finish: r.finish[:0]}
 	r.read(run.Outputs, 0)
 	// Outputs are content, so only what has the form of a name gets out of them.
 	if model := idToken(r.model); model != nil {
@@ -53,7 +54,7 @@ func (r *response) read(outputs langsmith.Raw, depth int) {
 	}
 	responsesAPI := false
 	var status, incomplete langsmith.Raw
-	for k, v := range outputs.Members {
+	for k, v := range r.index.Members(outputs) {
 		switch string(k) {
 		case "generations":
 			r.generations(v)
@@ -85,7 +86,7 @@ func (r *response) read(outputs langsmith.Raw, depth int) {
 		case "messages":
 			if v.Kind() == langsmith.KindArray {
 				var last langsmith.Raw
-				for m := range v.Elements {
+				for m := range r.index.Elements(v) {
 					last = m
 				}
 				r.read(last, depth+1)
@@ -109,8 +110,8 @@ func (r *response) read(outputs langsmith.Raw, depth int) {
 
 // choices reads the alternatives of OpenAI and Gemini.
 func (r *response) choices(list langsmith.Raw) {
-	for choice := range list.Elements {
-		for k, v := range choice.Members {
+	for choice := range r.index.Elements(list) {
+		for k, v := range r.index.Members(choice) {
 			if string(k) == "finish_reason" || string(k) == "finishReason" {
 				r.addFinish(v)
 			}
@@ -119,10 +120,10 @@ func (r *response) choices(list langsmith.Raw) {
 }
 
 func (r *response) generations(generations langsmith.Raw) {
-	for prompt := range generations.Elements {
-		for v := range alternatives(prompt) {
+	for prompt := range r.index.Elements(generations) {
+		for v := range alternatives(r.index, prompt) {
 			before := len(r.finish)
-			g := readGeneration(v)
+			g := readGeneration(r.index, v)
 			if g.message.Kind() == langsmith.KindObject {
 				r.read(g.message, 3)
 			}
@@ -145,8 +146,8 @@ type generation struct {
 	message, info, text langsmith.Raw
 }
 
-func readGeneration(v langsmith.Raw) (g generation) {
-	for k, v := range v.Members {
+func readGeneration(x *langsmith.Index, v langsmith.Raw) (g generation) {
+	for k, v := range x.Members(v) {
 		switch string(k) {
 		case "message":
 			first(&g.message, v)
@@ -161,7 +162,7 @@ func readGeneration(v langsmith.Raw) (g generation) {
 
 func (r *response) responseMetadata(object langsmith.Raw) {
 	before := len(r.finish)
-	for k, v := range object.Members {
+	for k, v := range r.index.Members(object) {
 		switch string(k) {
 		case "model_name", "model", "model_version", "modelName", "modelId", "model_id":
 			r.setModel(v)
@@ -196,9 +197,16 @@ func (r *response) setMessageID(v langsmith.Raw) {
 	r.messageID = text
 }
 
-// addFinish adds a reason. The JavaScript wrapper puts the whole choice, and the AI SDK an object, where the
-// reason belongs.
+// addFinish adds a reason.
 func (r *response) addFinish(v langsmith.Raw) {
+	if reason := reasonOf(v); reason != nil && len(r.finish) < maxFinishReasons {
+		r.finish = append(r.finish, reason)
+	}
+}
+
+// reasonOf reads a reason; nil when it might be content. The JavaScript wrapper puts the whole choice, and the AI
+// SDK an object, where the reason belongs.
+func reasonOf(v langsmith.Raw) langsmith.Text {
 	if v.Kind() == langsmith.KindObject {
 		for _, key := range [...]string{"finish_reason", "unified", "type"} {
 			if inner := v.Get(key); inner.Kind() == langsmith.KindString {
@@ -207,9 +215,10 @@ func (r *response) addFinish(v langsmith.Raw) {
 			}
 		}
 	}
-	if text := v.Text(); len(text) > 0 && len(r.finish) < maxFinishReasons && cleanReason(text) {
-		r.finish = append(r.finish, text)
+	if text := v.Text(); len(text) > 0 && cleanReason(text) {
+		return text
 	}
+	return nil
 }
 
 // cleanReason reports whether text is one word, and so no content.
@@ -258,9 +267,9 @@ func idToken(id langsmith.Text) langsmith.Text {
 }
 
 // alternatives are the generations for one prompt: a list, or the one that some tracers write without a list.
-func alternatives(prompt langsmith.Raw) iter.Seq[langsmith.Raw] {
+func alternatives(x *langsmith.Index, prompt langsmith.Raw) iter.Seq[langsmith.Raw] {
 	if prompt.Kind() == langsmith.KindObject {
 		return func(yield func(langsmith.Raw) bool) { yield(prompt) }
 	}
-	return prompt.Elements
+	return x.Elements(prompt)
 }

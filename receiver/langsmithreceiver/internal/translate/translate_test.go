@@ -209,6 +209,21 @@ func TestContentLimit(t *testing.T) {
 	assert.Contains(t, messages.Str(), `"the end"`)
 }
 
+// TestLink holds that a link leads to LangSmith or is not there.
+func TestLink(t *testing.T) {
+	link := func(base, path string) string {
+		spans, _ := spansOf(t, Settings{UIBase: base}, runJSON(`,"app_path":"`+path+`"`))
+		return textOf(spans.At(0), "langsmith.run.url")
+	}
+	const base = "https://ls.example.com/ui"
+	assert.Equal(t, base+"/o/1/r/2?trace_id=3", link(base, `/o/1/r/2?trace_id=3`))
+	assert.Equal(t, base+"/o/1", link(base, `\/o\/1`))
+	assert.Empty(t, link("", "/o/1"))
+	assert.Empty(t, link(base, ""))
+	assert.Empty(t, link(base, ".example.org/o/1"))
+	assert.Empty(t, link(base, "/"+strings.Repeat("o", maxPathLen)))
+}
+
 // TestResponseDetails holds that nothing but names gets out of the outputs when content must stay out.
 func TestResponseDetails(t *testing.T) {
 	spans, _ := spansOf(t, Settings{ResponseDetails: true},

@@ -35,6 +35,9 @@ type Settings struct {
 	// ContentLimit bounds each content attribute, in bytes; JSON stays valid when it is shortened. Zero means
 	// DefaultContentLimit; the least is 1 KiB.
 	ContentLimit int
+	// UIBase is where LangSmith's user interface begins, without a trailing slash, so that a span can link to
+	// its run. Empty leaves the link out.
+	UIBase string
 }
 
 // Target is where a run belongs.
@@ -60,6 +63,8 @@ type Translator struct {
 	response response
 	scratch  []byte
 	encoder  encoder
+	// What is walked more than once has an index.
+	inputsIndex, outputsIndex langsmith.Index
 }
 
 // New returns a Translator for settings.
@@ -117,6 +122,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	t.meta = metadata{}
 	t.meta.read(run.Metadata)
 	op := t.operation(run)
+	t.index(run, op)
 
 	span := dst.AppendEmpty()
 	attrs := span.Attributes()
@@ -136,7 +142,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	t.runType(run, attrs, &notes)
 	attrs.PutStr(keyTraceName, t.shortNoted(run.Name, maxTraceName, &notes))
 	t.putText(attrs, keyDottedOrder, run.DottedOrder, maxPathLen)
-	t.putText(attrs, keyRunPath, run.AppPath, maxPathLen)
+	t.link(run.AppPath, attrs)
 	if !run.ReferenceExampleID.IsZero() {
 		attrs.PutStr(keyReferenceExampleID, t.strings.uuid(run.ReferenceExampleID))
 	}
@@ -169,6 +175,26 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 		t.content(run, op, attrs, &notes)
 	}
 	return notes
+}
+
+// index prepares the indexes for the run. They must never be of an earlier one, whose memory this one may have.
+func (t *Translator) index(run *langsmith.Run, op operation) {
+	var inputs, outputs langsmith.Raw
+	switch op.class {
+	case classModel, classEmbedding:
+		if t.settings.Capture == CaptureFull {
+			inputs = run.Inputs
+		}
+		if t.readsOutputs() {
+			outputs = run.Outputs
+		}
+	case classRetriever:
+		if t.settings.Capture == CaptureFull {
+			outputs = run.Outputs
+		}
+	}
+	t.inputsIndex.Reset(inputs)
+	t.outputsIndex.Reset(outputs)
 }
 
 // capacity is about how many attributes a span of a class gets.
@@ -358,6 +384,19 @@ func (t *Translator) timeToFirstChunk(run *langsmith.Run, span ptrace.Span, attr
 	}
 	if first > run.Start && run.Start > 0 {
 		attrs.PutDouble(keyTimeToFirstChunk, float64(first-run.Start)/1e9)
+	}
+}
+
+// link writes the address of the run in LangSmith's user interface. Anything but a path that fits is left out:
+// half a link leads nowhere, and a name without a slash would become part of the host.
+func (t *Translator) link(path langsmith.Text, attrs pcommon.Map) {
+	base := t.settings.UIBase
+	if base == "" || len(path) == 0 || len(path) > maxPathLen {
+		return
+	}
+	t.scratch = path.Append(append(t.scratch[:0], base...))
+	if t.scratch[len(base)] == '/' {
+		attrs.PutStr(keyRunURL, t.strings.bytes(t.scratch))
 	}
 }
 

@@ -30,7 +30,7 @@ func (t *Translator) usage(run *langsmith.Run, op operation, attrs pcommon.Map, 
 			read = true
 			u.readObject(t.meta.usage)
 			if !u.known() && t.readsOutputs() {
-				u.find(run.Outputs, 0)
+				u.find(&t.outputsIndex, run.Outputs, 0)
 			}
 			u.finish()
 		}
@@ -212,9 +212,9 @@ func (u *usage) readOutputDetails(details langsmith.Raw) {
 }
 
 // find looks for a usage object in the places where tracers leave it in the outputs.
-func (u *usage) find(outputs langsmith.Raw, depth int) {
+func (u *usage) find(x *langsmith.Index, outputs langsmith.Raw, depth int) {
 	var plain, wrapped, generations langsmith.Raw
-	for k, v := range outputs.Members {
+	for k, v := range x.Members(outputs) {
 		switch string(k) {
 		case "usage_metadata", "usageMetadata":
 			if v.Kind() == langsmith.KindObject {
@@ -238,9 +238,9 @@ func (u *usage) find(outputs langsmith.Raw, depth int) {
 			}
 		}
 	}
-	u.addGenerations(generations)
+	u.addGenerations(x, generations)
 	if !u.known() && wrapped != nil && depth < 4 {
-		u.find(wrapped, depth+1)
+		u.find(x, wrapped, depth+1)
 	}
 	if !u.known() {
 		u.readObject(plain)
@@ -248,13 +248,13 @@ func (u *usage) find(outputs langsmith.Raw, depth int) {
 }
 
 // addGenerations sums the usage of each prompt of a batch; the alternatives of one prompt share theirs.
-func (u *usage) addGenerations(generations langsmith.Raw) {
-	for prompt := range generations.Elements {
-		for generation := range alternatives(prompt) {
-			message := generation.Get("message")
-			found := message.Get("kwargs", "usage_metadata")
+func (u *usage) addGenerations(x *langsmith.Index, generations langsmith.Raw) {
+	for prompt := range x.Elements(generations) {
+		for generation := range alternatives(x, prompt) {
+			message := x.Get(generation, "message")
+			found := x.Get(message, "kwargs", "usage_metadata")
 			if found == nil {
-				found = message.Get("usage_metadata")
+				found = x.Get(message, "usage_metadata")
 			}
 			if found == nil {
 				continue

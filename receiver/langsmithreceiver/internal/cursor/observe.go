@@ -1,0 +1,232 @@
+package cursor
+
+import (
+	"math"
+	"time"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// Action is what to do with a row.
+type Action uint8
+
+const (
+	// Ignore means that the row is of no interest: known, or not asked for.
+	Ignore Action = iota
+	// Emit means that the run goes out.
+	Emit
+	// EmitUnfinished means that the run goes out although it did not end: it is given up.
+	EmitUnfinished
+	// Wait means that the run is not ready and will be read again.
+	Wait
+	// Duplicate means that the run went out before.
+	Duplicate
+	// Updated means that the run went out before and changed since.
+	Updated
+	// NoID and NoStart mean that the row cannot be used.
+	NoID
+	// NoStart see NoID.
+	NoStart
+)
+
+// Decision says what to do with a row.
+type Decision struct {
+	Action Action
+	// Late says that the run arrived after its time had been read.
+	Late bool
+	// Entry is to be handed back when the run was accepted or abandoned; only of Emit and EmitUnfinished.
+	Entry Entry
+}
+
+// Entry identifies a run that is on its way out.
+type Entry struct {
+	ID       langsmith.UUID
+	Start    langsmith.Time
+	revision uint32
+}
+
+// Observe decides about a row of a task. The run is not kept. A run that is to be emitted counts as known from
+// then on, and has to be handed to [Project.Accept] or [Project.Abandon].
+func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decision {
+	if run.ID.IsZero() {
+		return Decision{Action: NoID}
+	}
+	if run.Start == 0 {
+		return Decision{Action: NoStart}
+	}
+	if t.Kind == KindRecheck {
+		if t.answered == nil {
+			t.answered = make(map[langsmith.UUID]bool, len(t.IDs))
+		}
+		t.answered[run.ID] = true
+	} else {
+		if !t.Window.Contains(run.Start) {
+			return Decision{}
+		}
+		t.row(run.Start)
+	}
+	w := p.wait(run.ID, run.Start)
+	if t.Kind == KindSweep {
+		return p.observeIdentity(run, w, now)
+	}
+	if _, ok := p.inFlight[run.ID]; ok {
+		return Decision{Action: Duplicate}
+	}
+	if have, ok := p.revision(run.ID, run.Start); ok {
+		p.prices.learn(run)
+		if now := revisionOf(run); now != have {
+			p.remember(run.ID, run.Start, now)
+			return Decision{Action: Updated}
+		}
+		return Decision{Action: Duplicate}
+	}
+	if w == nil {
+		if t.Kind == KindRecheck || !p.retained(run.Start) {
+			return Decision{}
+		}
+	}
+	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
+	action, deadline := p.ready(run, w, now)
+	if action == Wait {
+		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline}
+		next.due = p.nextLook(&next, now)
+		if deadline != 0 {
+			next.due = min(next.due, max(deadline, now))
+		}
+		p.putWaiting(next)
+		return Decision{Action: Wait, Late: late}
+	}
+	p.inFlight[run.ID] = struct{}{}
+	return Decision{Action: action, Late: late, Entry: Entry{run.ID, run.Start, revisionOf(run)}}
+}
+
+// observeIdentity decides about a row of a sweep, which has no more than identity, times and status.
+func (p *Project) observeIdentity(run *langsmith.Run, w *Waiting, now langsmith.Time) Decision {
+	if w != nil {
+		if run.Finished() && w.Deadline == 0 {
+			w.due = min(w.due, now)
+		}
+		return Decision{}
+	}
+	if _, ok := p.inFlight[run.ID]; ok {
+		return Decision{}
+	}
+	if _, ok := p.revision(run.ID, run.Start); ok {
+		return Decision{}
+	}
+	// Below the floor ids are forgotten, and a gap will be read anyway.
+	if run.Start < p.floor || p.gaps.contains(run.Start) {
+		return Decision{}
+	}
+	p.putWaiting(Waiting{ID: run.ID, Start: run.Start, due: now, late: true})
+	p.queueDue = min(p.queueDue, now)
+	return Decision{Action: Wait, Late: true}
+}
+
+// ready decides whether a run goes out, and else until when it waits.
+func (p *Project) ready(run *langsmith.Run, w *Waiting, now langsmith.Time) (Action, langsmith.Time) {
+	if !run.Finished() {
+		if time.Duration(now-run.Start) >= p.cfg.PendingTimeout {
+			return EmitUnfinished, 0
+		}
+		return Wait, 0
+	}
+	p.prices.learn(run)
+	if p.complete(run, now) {
+		return Emit, 0
+	}
+	deadline := langsmith.Time(0)
+	if w != nil {
+		deadline = w.Deadline
+	}
+	if deadline == 0 {
+		end := now
+		if run.End != 0 {
+			end = min(run.End, now) // the end is by the clock of somebody else
+		}
+		deadline = end.Add(p.cfg.Settle)
+	}
+	if now < deadline {
+		return Wait, deadline
+	}
+	if hasTokens(run) {
+		p.prices.unpriced(run, now)
+	}
+	return Emit, 0
+}
+
+// complete reports whether LangSmith has nothing more to fill in: only calls of models have tokens and cost, and
+// a failed one may never get them.
+func (p *Project) complete(run *langsmith.Run, now langsmith.Time) bool {
+	if !callsModel(run) {
+		return true
+	}
+	if run.Status == langsmith.StatusError || run.Status == langsmith.StatusInterrupted {
+		return true
+	}
+	return hasTokens(run) && (hasCost(run) || p.prices.isUnpriced(run, now))
+}
+
+// Accept notes that runs were taken over by the pipeline, or dropped for good.
+func (p *Project) Accept(entries []Entry) {
+	for _, e := range entries {
+		delete(p.inFlight, e.ID)
+		p.dropWaiting(e.ID, e.Start)
+		if p.retained(e.Start) {
+			p.remember(e.ID, e.Start, e.revision)
+		}
+	}
+}
+
+// Abandon notes that runs did not go out: they will be read again.
+func (p *Project) Abandon(entries []Entry) {
+	for _, e := range entries {
+		delete(p.inFlight, e.ID)
+	}
+}
+
+func hasTokens(run *langsmith.Run) bool {
+	return run.TotalTokens.Value > 0 || run.PromptTokens.Value > 0 || run.CompletionTokens.Value > 0
+}
+
+func hasCost(run *langsmith.Run) bool {
+	return run.TotalCost.Value > 0 || run.PromptCost.Value > 0 || run.CompletionCost.Value > 0
+}
+
+// revisionOf is a hash of what LangSmith may change after a run has ended. Tokens and cost of a step are sums over
+// its children, which are filled in as those are priced: that is no change of the run.
+func revisionOf(run *langsmith.Run) uint32 {
+	h := uint64(fnvOffset)
+	mix := func(v uint64) {
+		h = (h ^ v) * fnvPrime
+		h ^= h >> 29
+	}
+	mix(uint64(run.Status))
+	mix(uint64(run.End))
+	if callsModel(run) {
+		for _, c := range [...]langsmith.Count{run.PromptTokens, run.CompletionTokens, run.TotalTokens} {
+			mix(uint64(c.Value))
+		}
+		for _, n := range [...]langsmith.Number{run.PromptCost, run.CompletionCost, run.TotalCost} {
+			mix(math.Float64bits(n.Value))
+		}
+	}
+	h = fnv(h, run.Tags)
+	return uint32(h ^ h>>32)
+}
+
+func callsModel(run *langsmith.Run) bool {
+	return run.RunType == langsmith.RunTypeLLM || run.RunType == langsmith.RunTypeEmbedding
+}
+
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+func fnv(h uint64, b []byte) uint64 {
+	for _, c := range b {
+		h = (h ^ uint64(c)) * fnvPrime
+	}
+	return h
+}

@@ -1,0 +1,402 @@
+package cursor
+
+import (
+	"slices"
+	"time"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+const (
+	// RecheckSize is how many runs one task asks for by id.
+	RecheckSize = 100
+
+	firstStep = time.Hour
+	// maxStep keeps a window inside LangSmith's cheap rate tier.
+	maxStep = 7 * 24 * time.Hour
+	minStep = time.Second
+
+	minOverlap = 5 * time.Second
+	minSweep   = time.Minute
+)
+
+// Config is what the reading of a project goes by. All durations may be zero, none negative.
+type Config struct {
+	// Interval is the time between two reads of the live window.
+	Interval time.Duration
+	// Lookback is how much later than its start a run may arrive and still be found.
+	Lookback time.Duration
+	// Settle is how long a finished run waits for tokens and cost.
+	Settle time.Duration
+	// PendingTimeout is the age at which a run that does not finish is given up.
+	PendingTimeout time.Duration
+	// WindowPages is after how many pages a window is cut, if it can be; 0 means 50.
+	WindowPages int
+	// OverlapRows is how many rows that were read before a live window may repeat; 0 means 1000.
+	OverlapRows int
+}
+
+// Project is the state of reading one project.
+type Project struct {
+	cfg Config
+
+	// head is the time up to which start times were read, but for the gaps.
+	head langsmith.Time
+	// floor is the time from which on emitted ids are remembered; below it they are only inside of gaps.
+	floor langsmith.Time
+	// swept is the head at the last full sweep: what started more than the lookback before it is done with.
+	// Zero before the first read.
+	swept langsmith.Time
+	gaps  ranges
+	memory
+	dirty bool // head, floor, swept or gaps are not stored
+
+	inFlight map[langsmith.UUID]struct{}
+	prices   prices
+
+	// What follows is not stored.
+	liveDue  langsmith.Time
+	liveRate float64 // rows a second
+	step     time.Duration
+	// turn is the gap to read next, usually the oldest: one that fails lets the others go first.
+	turn int
+	// sweeping is what the sweep under way still has to read, and sweptNext the head when it began.
+	sweeping  ranges
+	sweptNext langsmith.Time
+	sweepDue  langsmith.Time
+	// queue holds waiting runs to be read again, oldest start first.
+	queue    []Waiting
+	queueDue langsmith.Time
+}
+
+// New starts to read a project from a start time on.
+func New(cfg Config, from langsmith.Time) *Project {
+	from = floorMicrosecond(from)
+	return newProject(cfg, from, from, nil)
+}
+
+func newProject(cfg Config, head, floor langsmith.Time, gaps ranges) *Project {
+	if cfg.WindowPages <= 0 {
+		cfg.WindowPages = 50
+	}
+	if cfg.OverlapRows <= 0 {
+		cfg.OverlapRows = 1000
+	}
+	return &Project{
+		cfg: cfg, head: head, floor: floor, gaps: gaps, dirty: true,
+		inFlight: map[langsmith.UUID]struct{}{}, step: firstStep,
+	}
+}
+
+// Safe is the watermark: every run that started before it and was visible when its time was read has been read.
+func (p *Project) Safe() langsmith.Time {
+	if len(p.gaps) > 0 {
+		return min(p.gaps[0].From, p.head)
+	}
+	return p.head
+}
+
+// Behind is how many windows still have to be read behind the head, and how much time they span.
+func (p *Project) Behind() (windows int, length time.Duration) {
+	for _, w := range p.gaps {
+		length += w.Length()
+	}
+	return len(p.gaps), length
+}
+
+// Waiting is the number of runs that were read and did not go out yet.
+func (p *Project) Waiting() int { return p.waiting }
+
+// Remembered is the number of ids that are kept against repeats.
+func (p *Project) Remembered() int { return p.seen }
+
+// Next is what to read now, nil when nothing is due.
+func (p *Project) Next(now langsmith.Time) *Task {
+	if t := p.Urgent(now); t != nil {
+		return t
+	}
+	if t := p.sweep(now); t != nil {
+		return t
+	}
+	if len(p.gaps) > 0 {
+		w := p.gaps[p.turn%len(p.gaps)]
+		w.To = min(w.To, w.From.Add(p.step))
+		return newTask(KindBackfill, w, now)
+	}
+	return nil
+}
+
+// Urgent is what has to be read now even while a backfill or a sweep is under way, nil when nothing is due.
+func (p *Project) Urgent(now langsmith.Time) *Task {
+	if now >= p.liveDue {
+		if t := p.live(now); !t.Window.Empty() {
+			return t
+		}
+		p.liveDue = now.Add(max(p.cfg.Interval, time.Second))
+	}
+	return p.recheck(now)
+}
+
+// Due is when [Project.Next] has something to read.
+func (p *Project) Due(now langsmith.Time) langsmith.Time {
+	if len(p.gaps) > 0 {
+		return now
+	}
+	return max(min(p.UrgentDue(now), p.sweepDue), now)
+}
+
+// UrgentDue is when [Project.Urgent] has something to read.
+func (p *Project) UrgentDue(now langsmith.Time) langsmith.Time {
+	due := p.liveDue
+	if len(p.queue) > 0 {
+		due = now
+	} else if p.waiting > 0 {
+		due = min(due, p.queueDue)
+	}
+	return max(due, now)
+}
+
+func (p *Project) live(now langsmith.Time) *Task {
+	now = floorMicrosecond(now)
+	// A head that stayed behind (first start, outage) is not caught up in one window: that would keep new runs
+	// waiting for the old ones.
+	if behind := time.Duration(now - p.head); behind > max(4*p.cfg.Interval, 2*time.Minute) {
+		to := now.Add(-max(2*p.cfg.Interval, time.Minute))
+		p.gaps = p.gaps.add(Window{p.liveFrom(), to})
+		p.head = to
+		p.dirty = true
+	}
+	if p.swept == 0 {
+		p.swept, p.dirty = p.head, true
+	}
+	t := newTask(KindLive, Window{p.liveFrom(), max(now, p.head)}, now)
+	t.head = p.head
+	return t
+}
+
+// liveFrom is where the next live window begins.
+func (p *Project) liveFrom() langsmith.Time {
+	overlap := min(max(2*p.cfg.Interval, time.Minute), p.cfg.Lookback)
+	if p.liveRate > 0 {
+		// A busy project cannot afford to read everything several times; its sweeps find what comes late.
+		affordable := time.Duration(float64(p.cfg.OverlapRows) / p.liveRate * float64(time.Second))
+		overlap = min(overlap, max(affordable, minOverlap))
+	}
+	return max(p.floor, floorMicrosecond(p.head.Add(-overlap)))
+}
+
+// sweep looks for runs that arrived late. A sweep goes over all that is not done with, but for the gaps, which
+// will be read anyway.
+func (p *Project) sweep(now langsmith.Time) *Task {
+	if p.cfg.Lookback == 0 || now < p.sweepDue || p.swept == 0 {
+		return nil
+	}
+	if len(p.sweeping) == 0 {
+		if next := p.swept.Add(p.sweepInterval()); now < next {
+			p.sweepDue = next
+			return nil
+		}
+		p.sweptNext = p.head
+		p.sweeping = p.sweeping.add(Window{max(p.floor, p.swept.Add(-p.cfg.Lookback)), p.liveFrom()})
+	}
+	for _, gap := range p.gaps {
+		p.sweeping = p.sweeping.remove(gap)
+	}
+	if len(p.sweeping) == 0 {
+		p.sweepDone()
+		return nil
+	}
+	return newTask(KindSweep, p.sweeping[0], now)
+}
+
+func (p *Project) sweepDone() {
+	p.swept, p.dirty = p.sweptNext, true
+	p.sweepDue = p.swept.Add(p.sweepInterval())
+	p.prune()
+}
+
+func (p *Project) sweepInterval() time.Duration {
+	return max(p.cfg.Lookback/3, minSweep, p.cfg.Interval)
+}
+
+// recheck asks for waiting runs that the live window does not reach any more.
+func (p *Project) recheck(now langsmith.Time) *Task {
+	if len(p.queue) == 0 && p.waiting > 0 && now >= p.queueDue {
+		p.fillQueue(now)
+	}
+	t := newTask(KindRecheck, Window{}, now)
+	for len(p.queue) > 0 && len(t.IDs) < RecheckSize {
+		next := p.queue[0]
+		w := p.wait(next.ID, next.Start)
+		if w == nil || w.due > now { // went out or was read meanwhile
+			p.queue = p.queue[1:]
+			continue
+		}
+		// A chunk stays inside LangSmith's cheap rate tier.
+		if len(t.IDs) > 0 && time.Duration(next.Start-t.Window.From) > maxStep {
+			break
+		}
+		p.queue = p.queue[1:]
+		w.due = p.nextLook(w, now)
+		if len(t.IDs) == 0 {
+			t.Window.From = floorMicrosecond(w.Start)
+		}
+		t.Window.To = floorMicrosecond(w.Start) + microsecond
+		t.IDs = append(t.IDs, w.ID)
+		t.asked = append(t.asked, *w)
+	}
+	if len(t.IDs) == 0 {
+		return nil
+	}
+	return t
+}
+
+func (p *Project) fillQueue(now langsmith.Time) {
+	p.queueDue = now.Add(max(p.cfg.Interval, time.Second))
+	from := p.liveFrom()
+	for _, b := range p.buckets {
+		for _, w := range b.waiting {
+			if w.due <= now && (w.late || w.Start < from) {
+				p.queue = append(p.queue, *w)
+			}
+		}
+	}
+	slices.SortFunc(p.queue, func(a, b Waiting) int {
+		switch {
+		case a.Start < b.Start:
+			return -1
+		case a.Start > b.Start:
+			return 1
+		}
+		return slices.Compare(a.ID[:], b.ID[:])
+	})
+}
+
+// nextLook spaces the looks at a run by its age: what has been running for hours need not be asked for every
+// few seconds.
+func (p *Project) nextLook(w *Waiting, now langsmith.Time) langsmith.Time {
+	wait := p.cfg.Interval
+	if w.Deadline == 0 {
+		wait = max(wait, time.Duration(now-w.Start)/50)
+	}
+	// Looks follow the live windows; one that takes a little longer must not push the next look behind another.
+	return now.Add(wait - p.cfg.Interval/4)
+}
+
+// Finish ends a task of which every page was read. It returns how many runs were given up because LangSmith
+// does not know them any more.
+func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
+	switch t.Kind {
+	case KindLive:
+		if length := t.Window.Length().Seconds(); length > 0 {
+			p.liveRate = float64(t.rows) / length
+		}
+		p.advance(t)
+	case KindBackfill:
+		p.gaps = p.gaps.remove(t.Window)
+		p.turn, p.dirty = 0, true
+		switch {
+		case t.rows == 0:
+			p.step = min(4*p.step, maxStep)
+		case t.pages*4 <= p.cfg.WindowPages:
+			p.step = min(2*p.step, maxStep)
+		}
+		p.prune()
+	case KindSweep:
+		if p.sweeping = p.sweeping.remove(t.Window); len(p.sweeping) == 0 {
+			p.sweepDone()
+		}
+	case KindRecheck:
+		gone = p.missing(t, now)
+	}
+	return gone
+}
+
+// Stop ends a task early: because it is [Project.Long], or because it failed. What was read in full is kept, so
+// that it need not be read again; the rest stays to be read.
+func (p *Project) Stop(t *Task, now langsmith.Time) {
+	read := t.read()
+	switch t.Kind {
+	case KindLive:
+		if !read.Empty() {
+			for _, rest := range (ranges{t.Window}).remove(read) {
+				p.gaps = p.gaps.add(rest)
+			}
+			p.liveRate = float64(t.rows) / max(read.Length().Seconds(), 0.001)
+			p.advance(t)
+		}
+	case KindBackfill:
+		if read.Empty() {
+			p.step = max(t.Window.Length()/2, minStep)
+			p.turn++
+			return
+		}
+		p.gaps = p.gaps.remove(read)
+		p.dirty = true
+		p.prune()
+	case KindSweep:
+		p.sweeping = p.sweeping.remove(read)
+	case KindRecheck:
+		for _, asked := range t.asked {
+			if w := p.wait(asked.ID, asked.Start); w != nil {
+				w.due = now
+			}
+		}
+		p.queueDue = now
+	}
+}
+
+// Long reports whether a window took so many pages that it should be stopped and its rest be read as a window
+// of its own. No window is ever given up: one that cannot be cut is never too long.
+func (p *Project) Long(t *Task) bool {
+	if t.pages < p.cfg.WindowPages {
+		return false
+	}
+	switch t.Kind {
+	case KindLive:
+		return t.Advanced()
+	case KindBackfill:
+		return t.Advanced() || t.Window.Length() > minStep
+	}
+	return false
+}
+
+// advance moves the head to the end of a live window.
+func (p *Project) advance(t *Task) {
+	p.head = max(p.head, t.Window.To)
+	p.dirty = true
+	p.liveDue = t.began.Add(p.cfg.Interval)
+	p.queueDue = min(p.queueDue, t.began)
+	p.prune()
+}
+
+// prune forgets ids that no window can meet again.
+func (p *Project) prune() {
+	done := p.swept.Add(-p.cfg.Lookback)
+	if p.cfg.Lookback == 0 {
+		done = p.head
+	}
+	if floor := bucketStart(done); floor > p.floor {
+		p.floor, p.dirty = floor, true
+	}
+	p.forget(func(w Window) bool { return w.To > p.floor || p.gaps.overlaps(w) })
+}
+
+// retained reports whether an emitted run that started at this time could be met again.
+func (p *Project) retained(start langsmith.Time) bool {
+	return start >= p.floor || p.gaps.contains(start)
+}
+
+// missing ends a recheck: runs that LangSmith does not return any more are asked for until they are too old.
+func (p *Project) missing(t *Task, now langsmith.Time) (gone int) {
+	for _, asked := range t.asked {
+		if t.answered[asked.ID] {
+			continue
+		}
+		if w := p.wait(asked.ID, asked.Start); w != nil && time.Duration(now-w.Start) >= p.cfg.PendingTimeout {
+			p.dropWaiting(asked.ID, asked.Start)
+			gone++
+		}
+	}
+	return gone
+}

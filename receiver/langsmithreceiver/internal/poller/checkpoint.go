@@ -1,0 +1,159 @@
+package poller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
+)
+
+// headerKey is where the header is stored.
+const headerKey = "checkpoint"
+
+// header is what is stored beside the state of the projects.
+type header struct {
+	Version     int    `json:"version"`
+	Fingerprint string `json:"fingerprint"`
+	// Listed is when the projects were listed last: one that appears later has no run from before.
+	Listed   langsmith.Time `json:"listed"`
+	Projects []string       `json:"projects"`
+}
+
+func projectKey(id langsmith.UUID) string { return "project/" + id.String() }
+
+// load reads what an earlier poller stored.
+func (p *Poller) load(ctx context.Context) error {
+	if p.Storage == nil {
+		return nil
+	}
+	value, err := p.Storage.Get(ctx, headerKey)
+	if err != nil {
+		return fmt.Errorf("storage: cannot read the checkpoint from %s: %w", p.StorageID, err)
+	}
+	if value == nil {
+		return nil
+	}
+	if err := json.Unmarshal(value, &p.header); err != nil || p.header.Version < 1 {
+		return p.unusable(fmt.Errorf("%w: key %q", cursor.ErrCorrupt, headerKey))
+	}
+	if p.header.Version > cursor.Version {
+		return p.unusable(cursor.ErrNewer)
+	}
+	if p.header.Fingerprint != p.Fingerprint {
+		p.Logger.Warn("endpoint, workspace_id or a filter changed since the checkpoint was stored; reading goes on where it stopped, "+
+			"so runs from before that only the new configuration selects are not read; to read them, move the storage away and set start_time",
+			zap.String("storage", p.StorageID))
+	}
+	for _, text := range p.header.Projects {
+		id, err := langsmith.ParseUUID(text)
+		if err != nil {
+			return p.unusable(fmt.Errorf("%w: key %q", cursor.ErrCorrupt, headerKey))
+		}
+		state, err := p.loadProject(ctx, id)
+		if err != nil {
+			return p.unusable(err)
+		}
+		if state != nil {
+			p.workers[id] = newWorker(p, langsmith.Project{ID: id}, state)
+		}
+	}
+	return nil
+}
+
+// loadProject returns nil when nothing is stored. A project may be stored without being in the header, whose last
+// write may have failed.
+func (p *Poller) loadProject(ctx context.Context, id langsmith.UUID) (*cursor.Project, error) {
+	if p.Storage == nil {
+		return nil, nil
+	}
+	return cursor.Load(p.jittered(), projectKey(id), func(keys []string) ([][]byte, error) { return p.get(ctx, keys) })
+}
+
+// unusable tells what to do about a checkpoint that cannot be used. To start afresh in silence would lose runs, or
+// repeat them.
+func (p *Poller) unusable(err error) error {
+	switch {
+	case errors.Is(err, cursor.ErrNewer):
+		return fmt.Errorf("storage: %w (%s): run that version again, or move the storage away to start anew by start_time or initial_lookback", err, p.StorageID)
+	case errors.Is(err, cursor.ErrCorrupt):
+		return fmt.Errorf("storage: %w (%s): restore it from a backup, or move the storage away to start anew by start_time or initial_lookback", err, p.StorageID)
+	}
+	return fmt.Errorf("storage: cannot read the checkpoint from %s: %w", p.StorageID, err)
+}
+
+func (p *Poller) get(ctx context.Context, keys []string) ([][]byte, error) {
+	ops := make([]*storage.Operation, len(keys))
+	for i, key := range keys {
+		ops[i] = storage.GetOperation(key)
+	}
+	if err := p.Storage.Batch(ctx, ops...); err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(keys))
+	for i, op := range ops {
+		values[i] = op.Value
+	}
+	return values, nil
+}
+
+// saveHeader stores which projects there are.
+func (p *Poller) saveHeader(ctx context.Context) {
+	p.header.Version, p.header.Fingerprint = cursor.Version, p.Fingerprint
+	p.header.Projects = p.header.Projects[:0]
+	for _, w := range p.snapshot() {
+		p.header.Projects = append(p.header.Projects, w.id.String())
+	}
+	slices.Sort(p.header.Projects)
+	if p.Storage == nil {
+		return
+	}
+	value, err := json.Marshal(p.header)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	p.wrote(p.Storage.Set(ctx, headerKey, value))
+}
+
+// save stores what changed since the last time, in one write. When that fails, reading goes on: nothing is lost,
+// but a restart would repeat what went out since. The next write holds it all.
+func (w *worker) save(ctx context.Context) {
+	if w.Storage == nil {
+		w.cursor.Saved()
+		return
+	}
+	changes := w.cursor.Changes(projectKey(w.id))
+	if len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
+		return
+	}
+	ops := make([]*storage.Operation, len(changes))
+	for i, c := range changes {
+		if c.Value == nil {
+			ops[i] = storage.DeleteOperation(c.Key)
+		} else {
+			ops[i] = storage.SetOperation(c.Key, c.Value)
+		}
+	}
+	if w.wrote(w.Storage.Batch(ctx, ops...)) {
+		w.cursor.Saved()
+	}
+}
+
+// wrote counts a write and tells about its failure.
+func (p *Poller) wrote(err error) bool {
+	if err != nil {
+		p.Meters.addWith(p.Meters.builder.LangsmithReceiverCheckpointWrites, 1, "outcome", "failure")
+		p.health.problem("storage", "the checkpoint cannot be stored; a restart would repeat runs", err, false,
+			zap.String("storage", p.StorageID))
+		return false
+	}
+	p.Meters.addWith(p.Meters.builder.LangsmithReceiverCheckpointWrites, 1, "outcome", "success")
+	p.health.resolved("storage", "the checkpoint is stored again")
+	return true
+}

@@ -1,0 +1,77 @@
+package poller
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// failure is what kind of error a request ended with.
+type failure uint8
+
+const (
+	// transient is the network, the rate limit or the server: it passes.
+	transient failure = iota
+	// refused is the key.
+	refused
+	// forbidden is one project that the key may not read, or that is gone.
+	forbidden
+	// invalid is a request that the server does not accept.
+	invalid
+)
+
+func classify(err error) failure {
+	var e *langsmith.Error
+	switch {
+	case !errors.As(err, &e) || e.Retryable():
+		return transient
+	case e.StatusCode == http.StatusUnauthorized:
+		return refused
+	case e.Auth() || e.NotFound():
+		return forbidden
+	case e.StatusCode >= 400:
+		return invalid
+	}
+	return transient
+}
+
+func throttled(err error) bool {
+	var e *langsmith.Error
+	return errors.As(err, &e) && e.Throttled()
+}
+
+func retryAfter(err error) time.Duration {
+	var e *langsmith.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// complain tells the log and the status what is wrong and what helps. Project is empty when no single one is
+// concerned.
+func (p *Poller) complain(key, project, message string, err error, fields ...zap.Field) {
+	permanent := false
+	switch classify(err) {
+	case refused:
+		message = "LangSmith refuses the key: check api_key or api_key_file, and that endpoint is of the same region"
+		permanent = !p.KeyCanChange
+	case forbidden:
+		message = "the key may not read this project, or it is gone; trying again now and then"
+		var e *langsmith.Error
+		switch {
+		case project != "":
+		case errors.As(err, &e) && e.NotFound():
+			message = "this is no LangSmith API, or it lacks the configured version: check endpoint and api_version"
+		default:
+			message = "the key may not list projects: check its permissions, and workspace_id for an organization's key"
+		}
+	case invalid:
+		message = "LangSmith does not accept the request: check filter, trace_filter and tree_filter"
+	}
+	p.health.problem(key, message, err, permanent, fields...)
+}

@@ -1,0 +1,305 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/translate"
+)
+
+// Source is what is needed of the LangSmith client.
+type Source interface {
+	Detect(ctx context.Context) (langsmith.Server, error)
+	Projects(ctx context.Context, q langsmith.ProjectQuery) ([]langsmith.Project, error)
+	QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error)
+	ValidateFilters(ctx context.Context, projectID langsmith.UUID, filter, traceFilter, treeFilter string) error
+}
+
+// Settings is what a poller works with.
+type Settings struct {
+	Source Source
+	// Consumer is the pipeline. It has to tell permanent errors, see consumererror.
+	Consumer consumer.Traces
+	// Storage keeps checkpoints; nil keeps none.
+	Storage storage.Client
+	// StorageID names the storage in errors.
+	StorageID string
+	Translate translate.Settings
+	Meters    *Meters
+	Logger    *zap.Logger
+	// Status reports the component's status; it is not called after [Poller.Run] has returned.
+	Status func(*componentstatus.Event)
+
+	Selection   *Selection
+	Experiments bool
+	// Filter, TraceFilter and TreeFilter narrow what is read.
+	Filter, TraceFilter, TreeFilter string
+	Cursor                          cursor.Config
+	// InitialLookback is how far the first start reads back, unless StartTime is set.
+	InitialLookback time.Duration
+	StartTime       langsmith.Time
+	// Fingerprint stands for the configuration that decides which runs are read.
+	Fingerprint string
+	// KeyCanChange says that a refused key is not the end: it may be replaced while running.
+	KeyCanChange bool
+}
+
+const (
+	// concurrency bounds the pages that are read at the same time.
+	concurrency = 4
+	// discoveryInterval is the least time between two looks at the list of projects.
+	discoveryInterval = time.Minute
+	// absences is how many lists in a row a project must be missing from before it is not read any more: a list
+	// that is paged while projects come and go may leave one out.
+	absences = 3
+	// saveTimeout bounds the last checkpoint, whose context must not be one that has ended already.
+	saveTimeout = 5 * time.Second
+)
+
+// Poller reads all projects of one server.
+type Poller struct {
+	Settings
+	header header
+	health *health
+	slots  chan struct{}
+
+	mu      sync.Mutex
+	workers map[langsmith.UUID]*worker
+	wait    sync.WaitGroup
+
+	deprecated  atomic.Int64
+	validated   bool
+	unmatched   string
+	sunsetKnown string
+}
+
+// New returns a poller that goes on where storage says that an earlier one stopped. It makes no request.
+func New(ctx context.Context, settings Settings) (*Poller, error) {
+	p := &Poller{
+		Settings: settings,
+		health:   newHealth(settings.Logger, settings.Status),
+		slots:    make(chan struct{}, concurrency),
+		workers:  map[langsmith.UUID]*worker{},
+	}
+	if err := p.load(ctx); err != nil {
+		return nil, err
+	}
+	return p, settings.Meters.observe(p.gauges)
+}
+
+// Run reads until the context ends, and then stores how far it came.
+func (p *Poller) Run(ctx context.Context) {
+	failures := backoff{first: time.Second, most: time.Minute}
+	for ctx.Err() == nil {
+		err := p.discover(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		pause := max(discoveryInterval, p.Cursor.Interval)
+		if err != nil {
+			p.complain("api", "", "LangSmith cannot be read; trying again", err)
+			pause = failures.next(retryAfter(err))
+		} else {
+			failures.reset()
+		}
+		sleep(ctx, pause)
+	}
+	p.health.silence()
+	p.wait.Wait()
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	for _, w := range p.snapshot() {
+		w.save(ctx)
+	}
+}
+
+// discover looks which projects there are, and starts to read those that are new.
+func (p *Poller) discover(ctx context.Context) error {
+	server, err := p.Source.Detect(ctx)
+	if err != nil {
+		return err
+	}
+	p.announce(server)
+	asked := time.Now()
+	projects, err := p.Source.Projects(ctx, langsmith.ProjectQuery{Experiments: p.Experiments})
+	if err != nil {
+		return err
+	}
+	p.health.resolved("api", "LangSmith can be read again")
+	projects = slices.DeleteFunc(projects, func(project langsmith.Project) bool {
+		return project.ID.IsZero() || (!p.Experiments && !project.ReferenceDatasetID.IsZero())
+	})
+	p.announceUnmatched(projects)
+
+	chosen := map[langsmith.UUID]langsmith.Project{}
+	for _, project := range projects {
+		if p.Selection.Chosen(project) {
+			chosen[project.ID] = project
+		}
+	}
+	if !p.validated && len(chosen) > 0 && p.Filter+p.TraceFilter+p.TreeFilter != "" {
+		p.validate(ctx, slices.MinFunc(slices.Collect(maps.Keys(chosen)), compareIDs))
+	}
+	p.admit(ctx, chosen, asked)
+	p.retire(chosen)
+	return nil
+}
+
+// announce tells about the server once, and again when it changes.
+func (p *Poller) announce(server langsmith.Server) {
+	text := server.Version + " " + server.API.String() + " " + server.Sunset
+	if p.sunsetKnown == text {
+		return
+	}
+	p.sunsetKnown = text
+	if server.API != langsmith.VersionV1 {
+		p.deprecated.Store(0)
+		p.Logger.Info("connected to LangSmith", zap.String("server_version", server.Version), zap.Stringer("api_version", server.API))
+		return
+	}
+	p.deprecated.Store(1)
+	sunset := server.Sunset
+	if sunset == "" {
+		sunset = "the end of January 2027 in LangSmith Cloud, version 0.18 self-hosted"
+	}
+	p.Logger.Warn("this LangSmith server offers only version 1 of the runs API, which is slow to read and will be removed; "+
+		"upgrade the server to 0.16 or later", zap.String("server_version", server.Version), zap.String("sunset", sunset))
+}
+
+// announceUnmatched names the projects that were asked for and do not exist (yet).
+func (p *Poller) announceUnmatched(projects []langsmith.Project) {
+	names := p.Selection.Unmatched(projects)
+	if text := fmt.Sprint(names); text != p.unmatched {
+		p.unmatched = text
+		if len(names) > 0 {
+			p.Logger.Info("some projects of projects.include do not exist, or the key may not see them; looking for them while running",
+				zap.Strings("projects", names))
+		}
+	}
+}
+
+func (p *Poller) validate(ctx context.Context, project langsmith.UUID) {
+	err := p.Source.ValidateFilters(ctx, project, p.Filter, p.TraceFilter, p.TreeFilter)
+	if err != nil && classify(err) == transient {
+		return // tried again after the next look at the projects
+	}
+	p.validated = true
+	if err != nil {
+		p.health.problem("filter", "LangSmith refuses filter, trace_filter or tree_filter; correct it and restart", err, true)
+	}
+}
+
+// admit starts to read projects that are not read yet.
+func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.Project, asked time.Time) {
+	var fresh []*worker
+	for id, project := range chosen {
+		p.mu.Lock()
+		w := p.workers[id]
+		p.mu.Unlock()
+		if w == nil {
+			state, err := p.loadProject(ctx, id)
+			if err != nil {
+				p.health.problem("project "+id.String(), "the checkpoint of a project cannot be used; it is not read", p.unusable(err), false,
+					zap.String("project", project.Name))
+				continue
+			}
+			if state == nil {
+				state = cursor.New(p.jittered(), p.from(asked))
+			}
+			w = newWorker(p, project, state)
+			p.mu.Lock()
+			p.workers[id] = w
+			p.mu.Unlock()
+		}
+		w.name.Store(&project.Name)
+		w.absent = 0
+		if w.stop == nil {
+			fresh = append(fresh, w)
+		}
+	}
+	// Where the reading of a project begins is stored before anything is read, so that a restart does not move it.
+	p.header.Listed = langsmith.TimeOf(asked)
+	p.saveHeader(ctx)
+	slices.SortFunc(fresh, func(a, b *worker) int { return compareIDs(a.id, b.id) })
+	for _, w := range fresh {
+		p.Logger.Info("reading LangSmith project", zap.String("project", *w.name.Load()), zap.Stringer("project_id", w.id),
+			zap.Time("from", w.cursor.Safe().AsTime()))
+		w.save(ctx)
+		var running context.Context
+		running, w.stop = context.WithCancel(ctx)
+		p.wait.Go(func() { w.loop(running) })
+	}
+}
+
+// from is where the reading of a project begins that was not read before.
+func (p *Poller) from(now time.Time) langsmith.Time {
+	if p.StartTime != 0 {
+		return p.StartTime
+	}
+	from := langsmith.TimeOf(now).Add(-p.InitialLookback)
+	if p.header.Listed != 0 {
+		// A project that appeared since the last look is read from there on, however long ago that was.
+		from = min(from, p.header.Listed.Add(-p.Cursor.Lookback))
+	}
+	return from
+}
+
+// retire stops to read projects that are gone. Their state is kept: they may come back.
+func (p *Poller) retire(chosen map[langsmith.UUID]langsmith.Project) {
+	for _, w := range p.snapshot() {
+		if _, ok := chosen[w.id]; ok || w.stop == nil {
+			continue
+		}
+		if w.absent++; w.absent >= absences {
+			p.Logger.Info("LangSmith project is gone", zap.String("project", *w.name.Load()), zap.Stringer("project_id", w.id))
+			w.stop()
+			<-w.done
+			w.stop, w.done = nil, make(chan struct{})
+			p.health.resolved(w.key(), "project is not read any more", zap.Stringer("project_id", w.id))
+		}
+	}
+}
+
+// jittered spreads the reads of many projects over the interval. It never makes one longer.
+func (p *Poller) jittered() cursor.Config {
+	cfg := p.Cursor
+	cfg.Interval -= time.Duration(rand.Float64() * 0.1 * float64(cfg.Interval))
+	return cfg
+}
+
+func (p *Poller) snapshot() []*worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.workers))
+}
+
+func (p *Poller) gauges() gauges {
+	g := gauges{deprecated: p.deprecated.Load()}
+	now := langsmith.TimeOf(time.Now())
+	for _, w := range p.snapshot() {
+		if !w.running.Load() {
+			continue
+		}
+		g.projects++
+		g.lag = max(g.lag, time.Duration(now-langsmith.Time(w.safe.Load())).Seconds())
+		g.pending += w.pending.Load()
+		g.windows += w.windows.Load()
+	}
+	return g
+}
+
+func compareIDs(a, b langsmith.UUID) int { return slices.Compare(a[:], b[:]) }

@@ -1,0 +1,516 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
+
+// More histories take longer and find more: go test -run Chaos -histories 1000.
+var histories = flag.Int("histories", 60, "random histories of TestChaos")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// traffic adds n runs over a time, among them late, long and unpriced ones.
+func (w *world) traffic(r *rand.Rand, n int, from time.Time, length time.Duration) {
+	for range n {
+		start := from.Add(time.Duration(r.Int64N(int64(length)))).Truncate(time.Microsecond)
+		if r.IntN(4) == 0 {
+			start = start.Truncate(time.Minute)
+		}
+		project := w.server.projects[r.IntN(len(w.server.projects))].ID
+		h := row{project: project, id: runID(len(w.server.rows) + 1), start: start, arrives: start}
+		if r.IntN(5) == 0 {
+			h.arrives = start.Add(time.Duration(r.Int64N(int64(14 * time.Minute))))
+		}
+		h.ends = h.arrives.Add(time.Duration(r.Int64N(int64(20 * time.Second))))
+		switch r.IntN(15) {
+		case 0:
+			h.ends = h.arrives.Add(time.Duration(r.Int64N(int64(time.Hour))))
+		case 1:
+			h.ends = time.Time{}
+		}
+		h.priced = h.ends.Add(time.Duration(r.Int64N(int64(50 * time.Second))))
+		w.server.rows = append(w.server.rows, h)
+	}
+}
+
+// TestChaos sends random traffic through random faults of server, pipeline, storage and process, in virtual time.
+func TestChaos(t *testing.T) {
+	for seed := range uint64(*histories) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
+		})
+	}
+}
+
+func chaos(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	faults := rand.New(&locked{pcg: rand.NewPCG(seed, 8)})
+	w := newWorld(t)
+	for n := range r.IntN(3) {
+		w.server.projects = append(w.server.projects, langsmith.Project{ID: projectID(n + 2), Name: fmt.Sprint("project ", n+2)})
+	}
+	if r.IntN(3) == 0 {
+		w.server.api = langsmith.VersionV1
+	}
+	w.server.pageSize = 1 + r.IntN(60)
+	w.sink.mutates = r.IntN(2) == 0
+	w.traffic(r, r.IntN(500), time.Now().Add(-time.Hour), 3*time.Hour)
+	likely := []float64{0, 0.05, 0.3}[r.IntN(3)]
+	w.server.fault = weather(faults, likely)
+	w.sink.before = func(int) error {
+		if faults.Float64() < likely {
+			return errors.New("queue is full")
+		}
+		return nil
+	}
+	lives := 1 + r.IntN(5)
+	for range lives {
+		w.start()
+		w.client.breaks(func() error {
+			if faults.Float64() < likely/2 {
+				return errors.New("disk is full")
+			}
+			return nil
+		})
+		time.Sleep(time.Duration(r.Int64N(int64(30 * time.Minute))))
+		if r.IntN(3) == 0 {
+			w.stop()
+			w.sink.crashed() // the last write may have failed
+		} else {
+			w.kill()
+		}
+		time.Sleep(time.Duration(r.Int64N(int64(20 * time.Minute))))
+	}
+	w.server.set(func(s *server) { s.fault = nil })
+	w.sink.set(nil, nil)
+	w.start()
+	time.Sleep(6 * time.Hour)
+	w.stop()
+	w.check(seed)
+}
+
+// TestResume kills the process at every point of the work and looks what the next one makes of it.
+func TestResume(t *testing.T) {
+	once := func(do func()) func() {
+		var done atomic.Bool
+		return func() {
+			if !done.Swap(true) {
+				do()
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		arrange func(w *world, kill func())
+		// repeats is how many runs may come twice.
+		repeats int
+	}{
+		"before the first request": {func(w *world, kill func()) {
+			w.server.fault = func(langsmith.RunQuery) (error, int) { kill(); return status(500), -1 }
+		}, 0},
+		"in the middle of a page": {func(w *world, kill func()) {
+			w.server.fault = func(langsmith.RunQuery) (error, int) { kill(); return errors.New("cut"), 5 }
+		}, 0},
+		"before a batch is accepted": {func(w *world, kill func()) {
+			w.sink.before = func(int) error { kill(); return errors.New("killed") }
+		}, 0},
+		"after a batch was accepted, before the checkpoint": {func(w *world, kill func()) {
+			w.sink.after = kill
+		}, 50},
+		"at the third batch": {func(w *world, kill func()) {
+			n := 0
+			w.sink.after = func() {
+				if n++; n == 3 {
+					kill()
+				}
+			}
+		}, 50},
+		"after the checkpoint": {func(w *world, kill func()) {
+			n := 0
+			w.server.fault = func(q langsmith.RunQuery) (error, int) {
+				if n++; n == 3 {
+					kill()
+					return status(500), -1
+				}
+				return nil, 0
+			}
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				for n := range 400 {
+					start := time.Now().Add(-time.Duration(n) * 8 * time.Second)
+					w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start.Add(time.Second)})
+				}
+				killed := make(chan struct{})
+				tt.arrange(w, once(func() { w.client.freeze(); close(killed) }))
+				w.start()
+				<-killed
+				w.kill()
+				w.server.set(func(s *server) { s.fault = nil })
+				w.sink.set(nil, nil)
+				w.start()
+				time.Sleep(time.Hour)
+				w.stop()
+				w.check(name)
+				assert.LessOrEqual(t, w.repeats(), tt.repeats)
+			})
+		})
+	}
+}
+
+// TestFreshness measures how long complete runs take from their end to the pipeline.
+func TestFreshness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		seen := map[string]time.Time{}
+		r := rand.New(rand.NewPCG(1, 1))
+		for n := range 200 {
+			start := time.Now().Add(time.Duration(r.Int64N(int64(time.Hour))))
+			end := start.Add(time.Duration(r.Int64N(int64(2 * time.Minute))))
+			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: end, priced: end})
+		}
+		w.start()
+		late := 0
+		for range 4000 {
+			time.Sleep(time.Second)
+			w.sink.mu.Lock()
+			for _, row := range w.server.rows {
+				id := row.id.String()
+				if _, ok := seen[id]; !ok && w.sink.delivered[id] > 0 {
+					seen[id] = time.Now()
+					if time.Since(row.ends) > w.cursor.Interval+5*time.Second {
+						late++
+					}
+				}
+			}
+			w.sink.mu.Unlock()
+		}
+		w.stop()
+		w.check("freshness")
+		assert.LessOrEqual(t, late, len(w.server.rows)/20)
+	})
+}
+
+// TestAPipelineThatRefusesStopsTheReading checks that the same batch comes again and nothing more is read.
+func TestAPipelineThatRefusesStopsTheReading(t *testing.T) {
+	for _, mutates := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.sink.mutates = mutates
+			w.traffic(rand.New(rand.NewPCG(1, 1)), 300, time.Now().Add(-time.Hour), time.Hour)
+			var attempts, size atomic.Int64
+			w.sink.before = func(n int) error {
+				attempts.Add(1)
+				size.CompareAndSwap(0, int64(n))
+				assert.EqualValues(t, size.Load(), n, "another batch")
+				return errors.New("queue is full")
+			}
+			w.start()
+			time.Sleep(time.Minute)
+			queries := w.queries()
+			time.Sleep(10 * time.Minute)
+			assert.Equal(t, queries, w.queries())
+			assert.Greater(t, attempts.Load(), int64(10))
+			assert.Less(t, attempts.Load(), int64(60))
+			assert.Equal(t, componentstatus.StatusRecoverableError, w.lastStatus())
+			w.sink.set(nil, nil)
+			time.Sleep(4 * time.Hour)
+			assert.Equal(t, componentstatus.StatusOK, w.lastStatus())
+			w.stop()
+			w.check("refusal")
+			assert.Zero(t, w.repeats())
+		})
+	}
+}
+
+func TestPermanentErrorsDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.traffic(rand.New(rand.NewPCG(1, 1)), 100, time.Now().Add(-time.Hour), time.Hour)
+		var attempts atomic.Int64
+		w.sink.before = func(int) error { attempts.Add(1); return consumererror.NewPermanent(errors.New("no")) }
+		w.start()
+		time.Sleep(20 * time.Minute)
+		assert.Positive(t, attempts.Load())
+		w.stop()
+		w.sink.set(nil, nil)
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		assert.Less(t, w.delivered(), 30, "what was refused for good came again")
+	})
+}
+
+// TestOnlyTheRefusedPartComesAgain checks that a partial error repeats the part that it names.
+func TestOnlyTheRefusedPartComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		start := time.Now().Add(-2 * time.Minute)
+		for n := range 10 {
+			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start})
+		}
+		p, err := New(t.Context(), w.settings())
+		require.NoError(t, err)
+		var sizes []int
+		p.Consumer = &partial{sink: w.sink, sizes: &sizes}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { time.Sleep(time.Minute); cancel() }()
+		p.Run(ctx)
+		assert.Equal(t, []int{10, 3}, sizes)
+	})
+}
+
+type partial struct {
+	*sink
+	sizes *[]int
+}
+
+func (p *partial) ConsumeTraces(_ context.Context, traces ptrace.Traces) error {
+	*p.sizes = append(*p.sizes, traces.SpanCount())
+	if len(*p.sizes) > 1 {
+		return nil
+	}
+	rest := ptrace.NewTraces()
+	traces.CopyTo(rest)
+	n := 0
+	rest.ResourceSpans().At(0).ScopeSpans().At(0).Spans().RemoveIf(func(ptrace.Span) bool { n++; return n > 3 })
+	return consumererror.NewTraces(errors.New("some of them"), rest)
+}
+
+// TestOneProjectThatFailsDoesNotStopOthers also checks that the failure is told once and not at every poll.
+func TestOneProjectThatFailsDoesNotStopOthers(t *testing.T) {
+	for _, code := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity} {
+		synctest.Test(t, func(t *testing.T) {
+			core, logs := observer.New(zap.WarnLevel)
+			w := newWorld(t)
+			w.log = zap.New(core)
+			w.server.projects = append(w.server.projects, langsmith.Project{ID: projectID(2), Name: "two"})
+			w.traffic(rand.New(rand.NewPCG(1, 1)), 200, time.Now().Add(-time.Hour), 2*time.Hour)
+			var requests atomic.Int64
+			w.server.fault = func(q langsmith.RunQuery) (error, int) {
+				if q.ProjectID == projectID(2) {
+					requests.Add(1)
+					return status(code), -1
+				}
+				return nil, 0
+			}
+			w.start()
+			time.Sleep(9 * time.Minute)
+			assert.Equal(t, 1, logs.Len(), "%v", logs.All())
+			assert.Equal(t, "two", logs.All()[0].ContextMap()["project"])
+			assert.Less(t, requests.Load(), int64(12))
+			assert.Contains(t, []componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusPermanentError}, w.lastStatus())
+			delivered := w.delivered()
+			assert.Positive(t, delivered)
+			w.server.set(func(s *server) { s.fault = nil })
+			time.Sleep(5 * time.Hour)
+			w.stop()
+			w.check(code)
+		})
+	}
+}
+
+// TestRateLimitsAreNoProblem checks that Retry-After is kept and that nobody is alarmed.
+func TestRateLimitsAreNoProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		w := newWorld(t)
+		w.log = zap.New(core)
+		var last atomic.Int64
+		w.server.fault = func(langsmith.RunQuery) (error, int) {
+			now := time.Now().Unix()
+			if before := last.Swap(now); before != 0 {
+				assert.GreaterOrEqual(t, now-before, int64(20))
+			}
+			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: 20 * time.Second}, -1
+		}
+		w.start()
+		time.Sleep(5 * time.Minute)
+		assert.Greater(t, w.queries(), 4)
+		assert.NotEqual(t, componentstatus.StatusRecoverableError, w.lastStatus())
+		w.stop()
+		assert.Empty(t, logs.FilterLevelExact(zap.WarnLevel).All())
+	})
+}
+
+// TestAServerThatIgnoresCursors checks that a window is read to its end even if the server always sends page one.
+func TestAServerThatIgnoresCursors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for n := range 300 {
+			start := time.Now().Add(-time.Duration(n+1) * 3 * time.Second)
+			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start})
+		}
+		w.server.pageSize = 20
+		p, err := New(t.Context(), func() Settings { s := w.settings(); s.Source = deaf{w.server}; return s }())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { time.Sleep(time.Hour); cancel() }()
+		p.Run(ctx)
+		w.check("deaf")
+		assert.Less(t, w.queries(), 400)
+	})
+}
+
+// deaf ignores cursors.
+type deaf struct{ *server }
+
+func (d deaf) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
+	q.Cursor = ""
+	return d.server.QueryRuns(ctx, q, yield)
+}
+
+func TestProjectsComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.InfoLevel)
+		w := newWorld(t)
+		w.log = zap.New(core)
+		var err error
+		w.selection, err = NewSelection([]string{"prod-*", "later"}, []string{"prod-test"})
+		require.NoError(t, err)
+		add := func(project langsmith.Project, starts ...time.Time) {
+			w.server.set(func(s *server) {
+				s.projects = append(s.projects, project)
+				for _, start := range starts {
+					s.rows = append(s.rows, row{project: project.ID, id: runID(len(s.rows) + 1), start: start, arrives: start, ends: start})
+				}
+			})
+		}
+		w.server.projects = nil
+		add(langsmith.Project{ID: projectID(1), Name: "prod-a"}, time.Now().Add(-30*time.Minute))
+		w.start()
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, 1, w.delivered())
+		assert.Len(t, logs.FilterMessageSnippet("do not exist").All(), 1)
+		w.stop()
+
+		// A project that appeared while nothing was running is read from its beginning.
+		born := time.Now().Add(time.Minute)
+		time.Sleep(5 * time.Hour)
+		add(langsmith.Project{ID: projectID(2), Name: "later"}, born, time.Now())
+		w.start()
+		time.Sleep(5 * time.Minute)
+		w.check("projects")
+
+		w.server.set(func(s *server) { s.projects = s.projects[1:] })
+		time.Sleep(5 * time.Minute)
+		assert.Len(t, logs.FilterMessageSnippet("is gone").All(), 1)
+		add(langsmith.Project{ID: projectID(1), Name: "prod-a"}, time.Now())
+		time.Sleep(5 * time.Minute)
+		w.stop()
+		w.check("projects")
+		assert.Zero(t, w.repeats())
+	})
+}
+
+// TestAProjectThatGoesWhileItsBatchIsRefused checks that the batch is not taken for delivered when it comes back.
+func TestAProjectThatGoesWhileItsBatchIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		start := time.Now().Add(-time.Minute)
+		w.server.rows = []row{{project: projectID(1), id: runID(1), start: start, arrives: start, ends: start}}
+		w.sink.before = func(int) error { return errors.New("queue is full") }
+		w.start()
+		time.Sleep(time.Minute)
+		projects := w.server.projects
+		w.server.set(func(s *server) { s.projects = nil })
+		time.Sleep(5 * time.Minute)
+		w.sink.set(nil, nil)
+		time.Sleep(5 * time.Minute)
+		assert.Zero(t, w.delivered())
+		w.server.set(func(s *server) { s.projects = projects })
+		time.Sleep(5 * time.Minute)
+		w.stop()
+		w.check("gone")
+	})
+}
+
+// TestStorageErrorsDoNotStopTheReading checks that what could not be stored is stored later.
+func TestStorageErrorsDoNotStopTheReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.traffic(rand.New(rand.NewPCG(1, 1)), 300, time.Now().Add(-time.Hour), 2*time.Hour)
+		w.start()
+		w.client.breaks(func() error { return errors.New("disk is full") })
+		time.Sleep(30 * time.Minute)
+		delivered := w.delivered()
+		assert.Greater(t, delivered, 100)
+		w.client.breaks(nil)
+		time.Sleep(time.Minute)
+		assert.Zero(t, w.kill(), "everything is stored now")
+		w.start()
+		time.Sleep(5 * time.Hour)
+		w.stop()
+		w.check("storage")
+		assert.Zero(t, w.repeats())
+	})
+}
+
+func TestIdleProjectsAskSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		time.Sleep(time.Hour)
+		w.stop()
+		// 120 polls, a sweep every five minutes, the backfill; the interval is shortened by up to a tenth.
+		assert.InDelta(t, 140, w.queries(), 20)
+		assert.Less(t, w.client.writes, 250)
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	b := backoff{first: time.Second, most: time.Minute}
+	for _, most := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		d := b.next(0)
+		assert.LessOrEqual(t, d, most*time.Second)
+		assert.GreaterOrEqual(t, d, most*time.Second/2)
+	}
+	assert.Equal(t, 2*time.Minute, b.next(2*time.Minute))
+	assert.Equal(t, time.Hour, b.next(1000*time.Hour), "a server cannot stop the reading for days")
+	b.reset()
+	assert.LessOrEqual(t, b.next(0), time.Second)
+}
+
+func TestSelection(t *testing.T) {
+	id := projectID(9)
+	for _, tt := range []struct {
+		include, exclude []string
+		project          langsmith.Project
+		want             bool
+	}{
+		{[]string{"*"}, nil, langsmith.Project{Name: "team/app"}, true},
+		{[]string{"team/*"}, nil, langsmith.Project{Name: "team/app/x"}, true},
+		{[]string{"app"}, nil, langsmith.Project{Name: "app-2"}, false},
+		{[]string{"app-?"}, nil, langsmith.Project{Name: "app-2"}, true},
+		{[]string{"app-[0-9]"}, []string{"app-2"}, langsmith.Project{Name: "app-2"}, false},
+		{[]string{"a[b"}[:0], nil, langsmith.Project{Name: "app"}, false},
+		{[]string{id.String()}, nil, langsmith.Project{ID: id, Name: "x"}, true},
+		{[]string{id.String()}, nil, langsmith.Project{ID: projectID(8), Name: "x"}, false},
+		{[]string{"*"}, []string{id.String()}, langsmith.Project{ID: id, Name: "x"}, false},
+	} {
+		s, err := NewSelection(tt.include, tt.exclude)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, s.Chosen(tt.project), "%+v", tt)
+	}
+}

@@ -1,0 +1,487 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
+)
+
+// row is a run as it happens on the server.
+type row struct {
+	project, id          langsmith.UUID
+	start, arrives, ends time.Time // ends is zero for a run that never ends
+	priced               time.Time
+}
+
+// server is a LangSmith in memory, with the faults of a real one.
+type server struct {
+	mu       sync.Mutex
+	projects []langsmith.Project
+	rows     []row
+	pageSize int
+	latency  time.Duration
+	api      langsmith.APIVersion
+	// fault decides about a request: an error, and after how many rows it strikes; -1 for before the first.
+	fault   func(q langsmith.RunQuery) (error, int)
+	queries int
+	fetched int
+}
+
+func (s *server) Detect(context.Context) (langsmith.Server, error) {
+	return langsmith.Server{Version: "0.17.0", API: s.api}, nil
+}
+
+func (s *server) Projects(context.Context, langsmith.ProjectQuery) ([]langsmith.Project, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.projects), nil
+}
+
+func (s *server) ValidateFilters(context.Context, langsmith.UUID, string, string, string) error {
+	return nil
+}
+
+func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
+	time.Sleep(s.latency)
+	s.mu.Lock()
+	s.queries++
+	var fault error
+	strikes := -1
+	if s.fault != nil {
+		fault, strikes = s.fault(q)
+	}
+	var found []row
+	now := time.Now()
+	for _, r := range s.rows {
+		start := langsmith.TimeOf(r.start)
+		if r.project == q.ProjectID && !r.arrives.After(now) && q.MinStart <= start && start < q.MaxStart &&
+			(len(q.IDs) == 0 || slices.Contains(q.IDs, r.id)) {
+			found = append(found, r)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b row) int {
+		if s.api == langsmith.VersionV1 {
+			return a.start.Compare(b.start)
+		}
+		return b.start.Compare(a.start)
+	})
+	pageSize := s.pageSize
+	s.mu.Unlock()
+	if ctx.Err() != nil {
+		return langsmith.Page{}, &langsmith.Error{Op: "query runs", Err: ctx.Err()}
+	}
+	if fault != nil && strikes < 0 {
+		return langsmith.Page{}, fault
+	}
+	from, _ := strconv.Atoi(q.Cursor)
+	to := min(from+pageSize, len(found))
+	page := langsmith.Page{}
+	var run langsmith.Run
+	for i, r := range found[min(from, to):to] {
+		if fault != nil && i >= strikes {
+			return page, fault
+		}
+		run = langsmith.Run{
+			ID: r.id, TraceID: r.id, ProjectID: r.project, Name: langsmith.Text("ChatModel"), RunType: langsmith.RunTypeLLM,
+			Start: langsmith.TimeOf(r.start), Status: langsmith.StatusPending,
+		}
+		if !r.ends.IsZero() && !r.ends.After(now) {
+			run.End, run.Status = langsmith.TimeOf(r.ends), langsmith.StatusSuccess
+		}
+		if !r.priced.After(now) {
+			run.TotalTokens, run.TotalCost = langsmith.Count{Value: 5, Valid: true}, langsmith.Number{Value: 1, Valid: true}
+		}
+		if err := yield(&run); err != nil {
+			return page, err
+		}
+		page.Runs++
+		s.mu.Lock()
+		s.fetched++
+		s.mu.Unlock()
+	}
+	if fault != nil {
+		return page, fault
+	}
+	if to < len(found) {
+		page.NextCursor = strconv.Itoa(to)
+	}
+	return page, nil
+}
+
+func (s *server) set(change func(*server)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+// ledger knows what reached the pipeline, and which of it a crash now may repeat: what the pipeline accepted
+// since the last checkpoint of the project.
+type ledger struct {
+	mu        sync.Mutex
+	delivered map[string]int
+	mayRepeat map[string]int
+	unstored  map[string][]string // by project
+	// unfinished is how many of the delivered spans were given up.
+	unfinished int
+}
+
+func newLedger() *ledger {
+	return &ledger{delivered: map[string]int{}, mayRepeat: map[string]int{}, unstored: map[string][]string{}}
+}
+
+func (l *ledger) accept(traces ptrace.Traces) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, rs := range traces.ResourceSpans().All() {
+		project, _ := rs.Resource().Attributes().Get("langsmith.project.id")
+		for _, span := range rs.ScopeSpans().At(0).Spans().All() {
+			id, _ := span.Attributes().Get("langsmith.run.id")
+			l.delivered[id.Str()]++
+			l.unstored[project.Str()] = append(l.unstored[project.Str()], id.Str())
+			if _, ok := span.Attributes().Get("langsmith.run.unfinished"); ok {
+				l.unfinished++
+			}
+		}
+	}
+}
+
+func (l *ledger) stored(project string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.unstored, project)
+}
+
+// crashed forgives the repeats that the crash of this moment entails, and returns how many there are.
+func (l *ledger) crashed() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ids := range l.unstored {
+		for _, id := range ids {
+			l.mayRepeat[id]++
+			n++
+		}
+	}
+	clear(l.unstored)
+	return n
+}
+
+// sink is the pipeline.
+type sink struct {
+	*ledger
+	mutates bool
+	latency time.Duration
+	// before and after run around the acceptance of a batch; an error of before refuses it.
+	before func(n int) error
+	after  func()
+}
+
+func (s *sink) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: s.mutates}
+}
+
+func (s *sink) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error {
+	time.Sleep(s.latency)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(traces.SpanCount()); err != nil {
+			if s.mutates { // a half-processed batch must not be what comes again
+				traces.ResourceSpans().RemoveIf(func(ptrace.ResourceSpans) bool { return true })
+			}
+			return err
+		}
+	}
+	s.accept(traces)
+	if after != nil {
+		after()
+	}
+	return nil
+}
+
+func (s *sink) set(before func(int) error, after func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
+
+// disk is a storage that survives its clients.
+type disk struct {
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+// client writes to a disk until it is frozen, which is how a process looks from outside that was killed.
+type client struct {
+	*disk
+	*ledger
+	frozen bool
+	fault  func() error
+	writes int
+}
+
+var _ storage.Client = (*client)(nil)
+
+func (c *client) freeze() {
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	c.frozen = true
+}
+
+func (c *client) breaks(fault func() error) {
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	c.fault = fault
+}
+
+func (c *client) Get(ctx context.Context, key string) ([]byte, error) {
+	op := storage.GetOperation(key)
+	err := c.Batch(ctx, op)
+	return op.Value, err
+}
+
+func (c *client) Set(ctx context.Context, key string, value []byte) error {
+	return c.Batch(ctx, storage.SetOperation(key, value))
+}
+
+func (c *client) Delete(ctx context.Context, key string) error {
+	return c.Batch(ctx, storage.DeleteOperation(key))
+}
+
+func (c *client) Close(context.Context) error { return nil }
+
+func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	write := false
+	for _, op := range ops {
+		write = write || op.Type != storage.Get
+	}
+	if write {
+		c.writes++
+		if c.frozen {
+			return errors.New("killed")
+		}
+		if c.fault != nil {
+			if err := c.fault(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, op := range ops {
+		switch op.Type {
+		case storage.Get:
+			op.Value = slices.Clone(c.values[op.Key])
+		case storage.Set:
+			c.values[op.Key] = slices.Clone(op.Value)
+			if project, ok := strings.CutPrefix(op.Key, "project/"); ok && !strings.Contains(project, "/") {
+				c.stored(project)
+			}
+		case storage.Delete:
+			delete(c.values, op.Key)
+		}
+	}
+	return nil
+}
+
+// world is a server, a pipeline and a disk, through which pollers come and go.
+type world struct {
+	t      *testing.T
+	server *server
+	sink   *sink
+	disk   *disk
+	cursor cursor.Config
+	client *client
+	log    *zap.Logger
+
+	mu     sync.Mutex
+	status []componentstatus.Status
+
+	lookback  time.Duration
+	selection *Selection
+
+	stop func()
+}
+
+func newWorld(t *testing.T) *world {
+	all, err := NewSelection([]string{"*"}, nil)
+	require.NoError(t, err)
+	return &world{
+		t:      t,
+		server: &server{api: langsmith.VersionV2, pageSize: 50, latency: 100 * time.Millisecond, projects: []langsmith.Project{{ID: projectID(1), Name: "one"}}},
+		sink:   &sink{ledger: newLedger(), latency: 5 * time.Millisecond},
+		disk:   &disk{values: map[string][]byte{}},
+		cursor: cursor.Config{
+			Interval: 30 * time.Second, Lookback: 15 * time.Minute, Settle: time.Minute, PendingTimeout: 2 * time.Hour, WindowPages: 4,
+		},
+		log: zap.NewNop(), lookback: time.Hour, selection: all,
+	}
+}
+
+func (w *world) settings() Settings {
+	builder, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	require.NoError(w.t, err)
+	w.client = &client{disk: w.disk, ledger: w.sink.ledger}
+	return Settings{
+		Source: w.server, Consumer: w.sink, Storage: w.client, StorageID: "disk", Meters: NewMeters(builder, "langsmith"),
+		Logger: w.log, Status: func(e *componentstatus.Event) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.status = append(w.status, e.Status())
+		},
+		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same",
+	}
+}
+
+func (w *world) start() {
+	p, err := New(w.t.Context(), w.settings())
+	require.NoError(w.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	w.stop = func() {
+		cancel()
+		<-done
+	}
+}
+
+// kill ends the poller without letting it write anything more, and returns how many runs may come again.
+func (w *world) kill() int {
+	w.client.freeze()
+	w.stop()
+	return w.sink.crashed()
+}
+
+// check requires every run of the server to have gone out once, but for repeats that a crash excuses.
+func (w *world) check(seed any) {
+	w.t.Helper()
+	w.sink.mu.Lock()
+	defer w.sink.mu.Unlock()
+	lost, repeated := []string{}, []string{}
+	for _, r := range w.server.rows {
+		id := r.id.String()
+		n := w.sink.delivered[id]
+		describe := fmt.Sprintf("%s start %s arrives +%s ends +%s: %d times", id[24:], r.start.Format(time.TimeOnly), r.arrives.Sub(r.start), r.ends.Sub(r.start), n)
+		if n == 0 {
+			lost = append(lost, describe)
+		}
+		if n > 1+w.sink.mayRepeat[id] {
+			repeated = append(repeated, describe)
+		}
+	}
+	require.Empty(w.t, lost, "seed %v: lost", seed)
+	require.Empty(w.t, repeated, "seed %v: repeated", seed)
+}
+
+// delivered is how many runs went out.
+func (w *world) delivered() int {
+	w.sink.mu.Lock()
+	defer w.sink.mu.Unlock()
+	return len(w.sink.delivered)
+}
+
+// queries is how many requests for runs the server got.
+func (w *world) queries() int {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	return w.server.queries
+}
+
+// lastStatus is what the component reported last.
+func (w *world) lastStatus() componentstatus.Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.status) == 0 {
+		return componentstatus.StatusNone
+	}
+	return w.status[len(w.status)-1]
+}
+
+func (w *world) repeats() (n int) {
+	for id := range maps.Keys(w.sink.delivered) {
+		n += w.sink.delivered[id] - 1
+	}
+	return n
+}
+
+func projectID(n int) (u langsmith.UUID) {
+	u[0], u[15] = 0x6f, byte(n)
+	return u
+}
+
+func runID(n int) (u langsmith.UUID) {
+	u[6] = 0x70
+	for i := range 4 {
+		u[15-i] = byte(n >> (8 * i))
+	}
+	return u
+}
+
+func status(code int) error { return &langsmith.Error{Op: "query runs", StatusCode: code} }
+
+// weather is faults of all kinds, each as likely as the other.
+func weather(r *rand.Rand, likely float64) func(langsmith.RunQuery) (error, int) {
+	return func(q langsmith.RunQuery) (error, int) {
+		if r.Float64() >= likely {
+			return nil, 0
+		}
+		switch r.IntN(6) {
+		case 0:
+			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(30)) * time.Second}, -1
+		case 1:
+			return status(http.StatusBadGateway), -1
+		case 2:
+			return &langsmith.Error{Op: "query runs", Err: context.DeadlineExceeded}, r.IntN(20)
+		case 3:
+			if q.Cursor != "" {
+				return &langsmith.Error{Op: "query runs", StatusCode: http.StatusBadRequest, Detail: "cursor has expired"}, -1
+			}
+			return status(http.StatusServiceUnavailable), -1
+		case 4:
+			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusOK, Err: errors.New("unexpected EOF")}, r.IntN(50)
+		}
+		return status(http.StatusInternalServerError), -1
+	}
+}
+
+// locked is a source of chance for several goroutines.
+type locked struct {
+	mu  sync.Mutex
+	pcg *rand.PCG
+}
+
+func (l *locked) Uint64() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pcg.Uint64()
+}

@@ -1,0 +1,274 @@
+package langsmithreceiver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/poller"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/translate"
+)
+
+// tracesReceiver is the shell around a poller: it lends it what the collector's host has.
+type tracesReceiver struct {
+	settings receiver.Settings
+	cfg      *Config
+	next     consumer.Traces
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil unless running
+	done   chan struct{}
+}
+
+func newTracesReceiver(settings receiver.Settings, cfg *Config, next consumer.Traces) *tracesReceiver {
+	return &tracesReceiver{settings: settings, cfg: cfg, next: next}
+}
+
+// Start fails for what only a new configuration can heal. It does not wait for LangSmith.
+func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cancel != nil {
+		return errors.New("receiver is running already")
+	}
+	client, err := openStorage(ctx, host, r.settings.ID, r.cfg.StorageID)
+	if err != nil {
+		return err
+	}
+	builder, err := metadata.NewTelemetryBuilder(r.settings.TelemetrySettings)
+	if err != nil {
+		return errors.Join(err, closeStorage(client))
+	}
+	httpClient, err := r.cfg.ClientConfig.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+	if err != nil {
+		builder.Shutdown()
+		return errors.Join(err, closeStorage(client))
+	}
+	httpClient.Transport = newMeasuredTransport(httpClient.Transport, builder, r.settings.ID.String())
+	source, budget, err := r.newClient(httpClient)
+	if err != nil {
+		builder.Shutdown()
+		return errors.Join(err, closeStorage(client))
+	}
+	p, err := r.newPoller(ctx, host, source, builder, client)
+	if err != nil {
+		langsmith.ReleaseBudget(budget)
+		builder.Shutdown()
+		return errors.Join(err, closeStorage(client))
+	}
+	if client == nil {
+		r.settings.Logger.Warn("no storage is set: a restart reads initial_lookback again (or everything since start_time), " +
+			"which repeats runs, and misses runs that are older; set storage to a storage extension")
+	}
+	var running context.Context
+	running, r.cancel = context.WithCancel(context.Background())
+	done := make(chan struct{})
+	r.done = done
+	go func() {
+		defer close(done)
+		defer builder.Shutdown()
+		defer langsmith.ReleaseBudget(budget)
+		defer httpClient.CloseIdleConnections()
+		p.Run(running)
+		if err := closeStorage(client); err != nil {
+			r.settings.Logger.Warn("closing the storage failed", zap.Error(err))
+		}
+	}()
+	return nil
+}
+
+// Shutdown stops reading, and stores how far it came.
+func (r *tracesReceiver) Shutdown(ctx context.Context) error {
+	r.mu.Lock()
+	cancel, done := r.cancel, r.done
+	r.cancel = nil
+	r.mu.Unlock()
+	if cancel == nil {
+		return nil
+	}
+	cancel()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading did not stop in time: %w", ctx.Err())
+	}
+}
+
+func (r *tracesReceiver) newPoller(ctx context.Context, host component.Host, source *langsmith.Client, builder *metadata.TelemetryBuilder, client storage.Client) (*poller.Poller, error) {
+	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: r.settings.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: r.settings,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg := r.cfg
+	selection, err := poller.NewSelection(cfg.Projects.Include, cfg.Projects.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	capture, err := parseCapture(cfg.CaptureContent)
+	if err != nil {
+		return nil, err
+	}
+	globs, err := translate.NewGlobSet(cfg.CaptureMetadata)
+	if err != nil {
+		return nil, err
+	}
+	start, err := parseStartTime(cfg.StartTime)
+	if err != nil {
+		return nil, err
+	}
+	storageID := ""
+	if cfg.StorageID != nil {
+		storageID = cfg.StorageID.String()
+	}
+	return poller.New(ctx, poller.Settings{
+		Source:    source,
+		Consumer:  reporting{Traces: r.next, report: report},
+		Storage:   client,
+		StorageID: storageID,
+		Translate: translate.Settings{
+			Capture: capture, Metadata: globs, ResponseDetails: cfg.ResponseDetails, UIBase: langsmith.UIBase(cfg.ClientConfig.Endpoint),
+		},
+		Meters:      poller.NewMeters(builder, r.settings.ID.String()),
+		Logger:      r.settings.Logger,
+		Status:      func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },
+		Selection:   selection,
+		Experiments: cfg.Projects.Experiments,
+		Filter:      cfg.Filter,
+		TraceFilter: cfg.TraceFilter,
+		TreeFilter:  cfg.TreeFilter,
+		Cursor: cursor.Config{
+			Interval: cfg.CollectionInterval, Lookback: cfg.Lookback, Settle: cfg.SettleDelay, PendingTimeout: cfg.PendingTimeout,
+		},
+		InitialLookback: cfg.InitialLookback,
+		StartTime:       langsmith.TimeOf(start),
+		Fingerprint:     cfg.fingerprint(),
+		KeyCanChange:    cfg.APIKeyFile != "",
+	})
+}
+
+// newClient returns a client and the request budget that it shares with others; the budget is to be released.
+func (r *tracesReceiver) newClient(httpClient *http.Client) (*langsmith.Client, *langsmith.Budget, error) {
+	key, err := r.key()
+	if err != nil {
+		return nil, nil, err
+	}
+	version, err := parseAPIVersion(r.cfg.APIVersion)
+	if err != nil {
+		return nil, nil, err
+	}
+	endpoint, err := langsmith.NormalizeEndpoint(r.cfg.ClientConfig.Endpoint)
+	if err != nil {
+		return nil, nil, err
+	}
+	budget := langsmith.SharedBudget(endpoint, langsmith.KeyHash(key()))
+	client, err := langsmith.NewClient(langsmith.ClientConfig{
+		Endpoint:    r.cfg.ClientConfig.Endpoint,
+		APIKey:      key,
+		WorkspaceID: r.cfg.WorkspaceID,
+		HTTP:        httpClient,
+		APIVersion:  version,
+		Budget:      budget,
+		UserAgent:   r.settings.BuildInfo.Command + "/" + r.settings.BuildInfo.Version,
+	})
+	if err != nil {
+		langsmith.ReleaseBudget(budget)
+		return nil, nil, err
+	}
+	return client, budget, nil
+}
+
+// key returns how to get the key for a request. The function is safe for concurrent use.
+func (r *tracesReceiver) key() (func() string, error) {
+	if r.cfg.APIKeyFile == "" {
+		key := string(r.cfg.APIKey)
+		return func() string { return key }, nil
+	}
+	file := &keyFile{path: r.cfg.APIKeyFile}
+	if _, err := file.read(); err != nil {
+		return nil, fmt.Errorf("api_key_file: cannot read the key: %w", err)
+	}
+	var mu sync.Mutex
+	failing := false
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		key, err := file.read()
+		if err != nil && !failing {
+			r.settings.Logger.Warn("api_key_file cannot be read; using the key from before", zap.Error(err))
+		}
+		failing = err != nil
+		return key
+	}, nil
+}
+
+// fingerprint stands for what decides which runs are read.
+func (c *Config) fingerprint() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		strings.TrimRight(c.ClientConfig.Endpoint, "/"), c.WorkspaceID, c.Filter, c.TraceFilter, c.TreeFilter,
+	}, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// openStorage returns nil when none is configured.
+func openStorage(ctx context.Context, host component.Host, receiverID component.ID, id *component.ID) (storage.Client, error) {
+	if id == nil {
+		return nil, nil
+	}
+	extension, ok := host.GetExtensions()[*id]
+	if !ok {
+		return nil, fmt.Errorf("storage: there is no extension %q: define it under extensions and list it in service::extensions", id)
+	}
+	s, ok := extension.(storage.Extension)
+	if !ok {
+		return nil, fmt.Errorf("storage: extension %q does not store anything: use one such as file_storage", id)
+	}
+	client, err := s.GetClient(ctx, component.KindReceiver, receiverID, "")
+	if err != nil {
+		return nil, fmt.Errorf("storage: cannot open extension %q: %w", id, err)
+	}
+	return client, nil
+}
+
+func closeStorage(client storage.Client) error {
+	if client == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return client.Close(ctx)
+}
+
+// reporting counts what the pipeline accepts and refuses, as every receiver does.
+type reporting struct {
+	consumer.Traces
+	report *receiverhelper.ObsReport
+}
+
+func (r reporting) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error {
+	n := traces.SpanCount()
+	ctx = r.report.StartTracesOp(ctx)
+	err := r.Traces.ConsumeTraces(ctx, traces)
+	r.report.EndTracesOp(ctx, "langsmith", n, err)
+	return err
+}

@@ -1,0 +1,322 @@
+package langsmithreceiver
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// testHost is a host with extensions that remembers the statuses reported to it.
+type testHost struct {
+	extensions map[component.ID]component.Component
+
+	mu       sync.Mutex
+	statuses []componentstatus.Status
+}
+
+func (h *testHost) GetExtensions() map[component.ID]component.Component { return h.extensions }
+
+func (h *testHost) Report(event *componentstatus.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statuses = append(h.statuses, event.Status())
+}
+
+func (h *testHost) last() componentstatus.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.statuses) == 0 {
+		return componentstatus.StatusNone
+	}
+	return h.statuses[len(h.statuses)-1]
+}
+
+// memoryStorage is a storage extension that outlives the receivers using it. It hands out one client at a time,
+// as file_storage does.
+type memoryStorage struct {
+	component.StartFunc
+	component.ShutdownFunc
+
+	mu     sync.Mutex
+	values map[string][]byte
+	open   bool
+}
+
+func (s *memoryStorage) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open {
+		return nil, os.ErrExist
+	}
+	s.open = true
+	return &memoryClient{s}, nil
+}
+
+type memoryClient struct{ *memoryStorage }
+
+func (c *memoryClient) Get(ctx context.Context, key string) ([]byte, error) {
+	op := storage.GetOperation(key)
+	err := c.Batch(ctx, op)
+	return op.Value, err
+}
+
+func (c *memoryClient) Set(ctx context.Context, key string, value []byte) error {
+	return c.Batch(ctx, storage.SetOperation(key, value))
+}
+
+func (c *memoryClient) Delete(ctx context.Context, key string) error {
+	return c.Batch(ctx, storage.DeleteOperation(key))
+}
+
+func (c *memoryClient) Batch(ctx context.Context, ops ...*storage.Operation) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, op := range ops {
+		switch op.Type {
+		case storage.Get:
+			op.Value = append([]byte(nil), c.values[op.Key]...)
+			if len(op.Value) == 0 {
+				op.Value = nil
+			}
+		case storage.Set:
+			if c.values == nil {
+				c.values = map[string][]byte{}
+			}
+			c.values[op.Key] = append([]byte(nil), op.Value...)
+		case storage.Delete:
+			delete(c.values, op.Key)
+		}
+	}
+	return nil
+}
+
+func (c *memoryClient) Close(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = false
+	return nil
+}
+
+func testConfig(server *fakeServer) *Config {
+	cfg := createDefaultConfig().(*Config)
+	cfg.ClientConfig.Endpoint = server.URL + "/api/v1/"
+	cfg.APIKey = configopaque.String(fakeKey)
+	cfg.CollectionInterval = time.Second
+	return cfg
+}
+
+func startReceiver(t *testing.T, cfg *Config, host component.Host, sink *consumertest.TracesSink) (receiver.Traces, *observer.ObservedLogs) {
+	t.Helper()
+	require.NoError(t, cfg.Validate())
+	core, logs := observer.New(zap.DebugLevel)
+	settings := receivertest.NewNopSettings(component.MustNewType("langsmith"))
+	settings.Logger = zap.New(core)
+	r, err := NewFactory().CreateTraces(t.Context(), settings, cfg, sink)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), host))
+	t.Cleanup(func() { assert.NoError(t, r.Shutdown(context.Background())) })
+	return r, logs
+}
+
+func names(sink *consumertest.TracesSink) map[string]int {
+	ids := map[string]int{}
+	for _, traces := range sink.AllTraces() {
+		for _, rs := range traces.ResourceSpans().All() {
+			for _, span := range rs.ScopeSpans().At(0).Spans().All() {
+				id, _ := span.Attributes().Get("langsmith.run.id")
+				ids[id.Str()]++
+			}
+		}
+	}
+	return ids
+}
+
+func TestPullsRuns(t *testing.T) {
+	server := newFakeServer(t)
+	now := time.Now()
+	want := map[string]int{}
+	for i := range 25 {
+		start := now.Add(-time.Duration(i) * 2 * time.Minute).Truncate(time.Microsecond)
+		server.add(fakeRun{fakeID(i), start, start.Add(time.Second), 12})
+		want[fakeID(i)] = 1
+	}
+	server.add(fakeRun{fakeID(100), now.Add(-time.Minute), time.Time{}, 0})
+	server.add(fakeRun{fakeID(101), now.Add(-2 * time.Hour), now, 5}) // before initial_lookback
+	server.set(func(s *fakeServer) { s.pageSize = 4 })
+
+	sink := &consumertest.TracesSink{}
+	host := &testHost{extensions: map[component.ID]component.Component{}}
+	storageID := component.MustNewID("memory")
+	host.extensions[storageID] = &memoryStorage{}
+	cfg := testConfig(server)
+	cfg.StorageID = &storageID
+	r, logs := startReceiver(t, cfg, host, sink)
+
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Equal(c, want, names(sink)) }, 10*time.Second, 20*time.Millisecond)
+	resource := sink.AllTraces()[0].ResourceSpans().At(0).Resource().Attributes().AsRaw()
+	assert.Equal(t, "shop/assistant", resource["service.name"])
+	assert.Equal(t, fakeProject, resource["langsmith.project.id"])
+	assert.Equal(t, componentstatus.StatusOK, host.last())
+
+	// The pending run ends and goes out; what went out does not come again, not even after a restart.
+	server.set(func(s *fakeServer) { s.runs[25].end, s.runs[25].tokens = time.Now(), 7 })
+	want[fakeID(100)] = 1
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Equal(c, want, names(sink)) }, 10*time.Second, 20*time.Millisecond)
+	require.NoError(t, r.Shutdown(t.Context()))
+	require.NoError(t, r.Shutdown(t.Context()))
+
+	again := &consumertest.TracesSink{}
+	later := time.Now()
+	server.add(fakeRun{fakeID(200), later, later, 3})
+	startReceiver(t, cfg, host, again)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, map[string]int{fakeID(200): 1}, names(again))
+	}, 10*time.Second, 20*time.Millisecond)
+
+	for _, entry := range logs.All() {
+		assert.NotContains(t, entry.Message+contextOf(entry), fakeKey)
+		assert.Less(t, entry.Level, zap.WarnLevel, entry.Message+contextOf(entry))
+	}
+}
+
+func contextOf(entry observer.LoggedEntry) string {
+	text := ""
+	for _, f := range entry.Context {
+		text += " " + f.Key + "=" + f.String
+		if err, ok := f.Interface.(error); ok {
+			text += err.Error()
+		}
+	}
+	return text
+}
+
+func TestWrongKeyIsToldOnce(t *testing.T) {
+	server := newFakeServer(t)
+	cfg := testConfig(server)
+	cfg.APIKey = "lsv2_pt_wrong"
+	host := &testHost{}
+	_, logs := startReceiver(t, cfg, host, &consumertest.TracesSink{})
+	require.Eventually(t, func() bool { return host.last() == componentstatus.StatusPermanentError }, 10*time.Second, 10*time.Millisecond)
+	entries := logs.FilterLevelExact(zap.ErrorLevel).All()
+	require.Len(t, entries, 1)
+	assert.Contains(t, entries[0].Message, "api_key")
+	assert.NotContains(t, contextOf(entries[0]), "lsv2_pt_wrong")
+}
+
+func TestKeyFileIsReadAgain(t *testing.T) {
+	server := newFakeServer(t)
+	now := time.Now()
+	server.add(fakeRun{fakeID(1), now.Add(-time.Minute), now, 3})
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, []byte("lsv2_pt_old\n"), 0o600))
+	cfg := testConfig(server)
+	cfg.APIKey, cfg.APIKeyFile = "", path
+	host, sink := &testHost{}, &consumertest.TracesSink{}
+	startReceiver(t, cfg, host, sink)
+	require.Eventually(t, func() bool { return host.last() == componentstatus.StatusRecoverableError }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, os.WriteFile(path, []byte(fakeKey+"\n"), 0o600))
+	require.Eventually(t, func() bool { return sink.SpanCount() == 1 }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, componentstatus.StatusOK, host.last())
+}
+
+func TestShutdownWhileTheServerHangs(t *testing.T) {
+	server := newFakeServer(t)
+	hang := make(chan struct{})
+	defer close(hang)
+	server.set(func(s *fakeServer) { s.hang = hang })
+	r, _ := startReceiver(t, testConfig(server), &testHost{}, &consumertest.TracesSink{})
+	time.Sleep(20 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, r.Shutdown(ctx))
+}
+
+func TestStorageErrorsFailTheStart(t *testing.T) {
+	server := newFakeServer(t)
+	id := component.MustNewID("memory")
+	notStorage := struct {
+		component.StartFunc
+		component.ShutdownFunc
+	}{}
+	for name, tt := range map[string]struct {
+		extensions map[component.ID]component.Component
+		want       string
+	}{
+		"missing":     {nil, `storage: there is no extension "memory": define it under extensions and list it in service::extensions`},
+		"no storage":  {map[component.ID]component.Component{id: notStorage}, `storage: extension "memory" does not store anything: use one such as file_storage`},
+		"in use":      {map[component.ID]component.Component{id: &memoryStorage{open: true}}, `storage: cannot open extension "memory": file already exists`},
+		"unreadable":  {map[component.ID]component.Component{id: &memoryStorage{values: map[string][]byte{"checkpoint": []byte("{")}}}, `storage: stored checkpoint is unreadable: key "checkpoint" (memory): restore it from a backup, or move the storage away to start anew by start_time or initial_lookback`},
+		"from future": {map[component.ID]component.Component{id: &memoryStorage{values: map[string][]byte{"checkpoint": []byte(`{"version":2}`)}}}, `storage: stored checkpoint was written by a newer version (memory): run that version again, or move the storage away to start anew by start_time or initial_lookback`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(server)
+			cfg.StorageID = &id
+			r, err := NewFactory().CreateTraces(t.Context(), receivertest.NewNopSettings(component.MustNewType("langsmith")), cfg, &consumertest.TracesSink{})
+			require.NoError(t, err)
+			require.EqualError(t, r.Start(t.Context(), &testHost{extensions: tt.extensions}), tt.want)
+			require.NoError(t, r.Shutdown(t.Context()))
+			if s, ok := tt.extensions[id].(*memoryStorage); ok && name != "in use" {
+				assert.False(t, s.open, "the client was not closed")
+			}
+		})
+	}
+}
+
+func TestTelemetry(t *testing.T) {
+	server := newFakeServer(t)
+	now := time.Now()
+	server.add(fakeRun{fakeID(1), now.Add(-time.Minute), now, 3})
+	telemetry := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, telemetry.Shutdown(context.Background())) }()
+	settings := receivertest.NewNopSettings(component.MustNewType("langsmith"))
+	settings.TelemetrySettings = telemetry.NewTelemetrySettings()
+	sink := &consumertest.TracesSink{}
+	r, err := NewFactory().CreateTraces(t.Context(), settings, testConfig(server), sink)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), &testHost{}))
+	require.Eventually(t, func() bool { return sink.SpanCount() == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		for _, name := range []string{
+			"otelcol_receiver_accepted_spans", "otelcol_langsmith_receiver_runs_fetched", "otelcol_langsmith_receiver_runs_emitted",
+			"otelcol_langsmith_receiver_api_requests", "otelcol_langsmith_receiver_api_request_duration",
+			"otelcol_langsmith_receiver_lag", "otelcol_langsmith_receiver_projects",
+		} {
+			_, err := telemetry.GetMetric(name)
+			assert.NoError(c, err)
+		}
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+func TestEndpointOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/v2/runs/query": "runs_v2", "/prefix/api/v1/runs/query": "runs_v1", "/api/v1/runs/query/validate": "validate",
+		"/api/v1/sessions": "projects", "/info": "info", "/api/v1/feedback": "other",
+	} {
+		assert.Equal(t, want, endpointOf(path))
+	}
+	assert.Equal(t, "429", outcomeOf(&http.Response{StatusCode: 429}, nil))
+	assert.Equal(t, "canceled", outcomeOf(nil, context.Canceled))
+	assert.Equal(t, "timeout", outcomeOf(nil, context.DeadlineExceeded))
+	assert.Equal(t, "error", outcomeOf(nil, os.ErrClosed))
+}
