@@ -241,6 +241,16 @@ func TestExampleEverywhere(t *testing.T) {
 
 func assertDatadog(t *testing.T, intake *datadogIntake) {
 	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			intake.mu.Lock()
+			defer intake.mu.Unlock()
+			t.Logf("requests %v, problems %v, %d spans, series %v", intake.paths, intake.problems, len(intake.spans), intake.series)
+			for name, s := range intake.sketches {
+				t.Logf("sketch %s: %d values, sum %v", name, s.count, s.sum)
+			}
+		}
+	})
 	eventually(t, 90*time.Second, "spans, sketches and series arrive at the intake", func() bool {
 		spans, sketches, series := intake.snapshot()
 		return len(spans) > 0 && sketches["gen_ai.client.operation.duration"].count > 0 &&
