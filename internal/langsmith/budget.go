@@ -19,15 +19,26 @@ const (
 	ClassRunsV1
 	// ClassRunsV2 is POST /api/v2/runs/query.
 	ClassRunsV2
+	// ClassStats is POST /api/v1/runs/stats.
+	ClassStats
 
 	classes
 )
+
+// Classes are all classes.
+var Classes = [...]Class{ClassOther, ClassRunsV1, ClassRunsV2, ClassStats}
+
+// String names the class: all, runs_v1, runs_v2 or stats.
+func (c Class) String() string {
+	return [...]string{"all", "runs_v1", "runs_v2", "stats"}[c]
+}
 
 // window is what LangSmith counts requests over.
 const window = 10 * time.Second
 
 // ceilings is how many requests LangSmith Cloud allows within a window for one key, as published.
-var ceilings = [classes]float64{ClassOther: 1000, ClassRunsV1: 10, ClassRunsV2: 300}
+// That of the statistics is the one of the USA, which is the lowest.
+var ceilings = [classes]float64{ClassOther: 1000, ClassRunsV1: 10, ClassRunsV2: 300, ClassStats: 1}
 
 const (
 	// planned is the share of a ceiling that we use, since others may use the same key.
@@ -40,6 +51,18 @@ const (
 	recovery = 0.005
 	// leastRate is the share of the plan that is never given up.
 	leastRate = 0.02
+
+	// unpublished stands for the limit of a server that publishes none. It does not bind: the time that answers
+	// take does, and what the server refuses.
+	unpublished = 10000
+	// unpublishedLeast and unpublishedRecovery are leastRate and recovery there, in requests a second.
+	unpublishedLeast    = 0.2
+	unpublishedRecovery = 0.5
+	// strainInterval is how long failures count as one.
+	strainInterval = 5 * time.Second
+
+	// turnOfBackground is after how many requests of others one in the background has its turn.
+	turnOfBackground = 5
 )
 
 // Budget bounds how many requests go out, so that the published limits are kept without running into them. It
@@ -50,14 +73,15 @@ type Budget struct {
 }
 
 // NewBudget makes a budget for the limits of an endpoint: LangSmith publishes limits for its own service. Other
-// servers have none that are known, so all their classes begin with v2's limit and learn from there.
+// servers have none that are known: there only refusals bind, and tell what the server bears.
 func NewBudget(endpoint string) *Budget {
-	limits := ceilings
-	if !isCloud(endpoint) {
-		limits[ClassRunsV1] = ceilings[ClassRunsV2]
-	}
 	b := &Budget{}
-	for i, n := range limits {
+	for i, n := range ceilings {
+		if !isCloud(endpoint) {
+			b.buckets[i] = newBucket(unpublished)
+			b.buckets[i].learns = true
+			continue
+		}
 		b.buckets[i] = newBucket(n)
 	}
 	return b
@@ -65,36 +89,68 @@ func NewBudget(endpoint string) *Budget {
 
 // Wait returns when a request of the class may go out, or when ctx ends, and tells how long that took.
 func (b *Budget) Wait(ctx context.Context, class Class) (time.Duration, error) {
+	return b.wait(ctx, class, false)
+}
+
+// WaitInBackground is like [Budget.Wait], but gives way to those that call Wait: while any of them is waiting, only
+// every fifth request is one in the background.
+func (b *Budget) WaitInBackground(ctx context.Context, class Class) (time.Duration, error) {
+	return b.wait(ctx, class, true)
+}
+
+func (b *Budget) wait(ctx context.Context, class Class, background bool) (time.Duration, error) {
 	began := time.Now()
+	queued := false
 	for {
 		now := time.Now()
-		delay := b.take(class, now)
-		if delay <= 0 {
+		delay := b.take(class, background, now)
+		if delay <= 0 || ctx.Err() != nil {
+			if queued {
+				b.queue(class, -1)
+			}
 			return now.Sub(began), ctx.Err()
+		}
+		if !queued && !background {
+			queued = true
+			b.queue(class, 1)
 		}
 		timer := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return time.Since(began), ctx.Err()
 		case <-timer.C:
 		}
 	}
 }
 
+// queue counts those who wait and do not give way.
+func (b *Budget) queue(class Class, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buckets[class].waiting += n
+}
+
 // take takes a request of the class, or tells when to try again.
-func (b *Budget) take(class Class, now time.Time) time.Duration {
+func (b *Budget) take(class Class, background bool, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all, own := &b.buckets[ClassOther], &b.buckets[class]
 	delay := max(all.delay(now), own.delay(now))
-	if delay <= 0 {
-		own.tokens--
-		if own != all {
-			all.tokens--
-		}
+	if delay > 0 {
+		return delay
 	}
-	return delay
+	if background && own.waiting > 0 && own.others < turnOfBackground {
+		return max(time.Duration(float64(time.Second)/own.rate), time.Millisecond)
+	}
+	own.others++
+	if background {
+		own.others = 0
+	}
+	own.spend(now)
+	if own != all {
+		all.spend(now)
+	}
+	return 0
 }
 
 // Throttled tells that the server refused a request of the class with 429, and how long it asked to wait, zero
@@ -111,6 +167,22 @@ func (b *Budget) Throttled(class Class, wait time.Duration) {
 	b.buckets[class].cut(now, wait)
 }
 
+// Strained tells that the server could not answer a request of the class in time. Where no limit is published, the
+// class goes on at half its rate.
+func (b *Budget) Strained(class Class) {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := &b.buckets[class]
+	k.refill(now)
+	// Requests that were on their way together fail together: that is one sign.
+	if k.learns && now.Sub(k.strained) >= strainInterval {
+		k.strained = now
+		k.slow(now)
+		k.tokens = min(k.tokens, 1)
+	}
+}
+
 // Rate is how many requests of the class per second may go out at present, zero during a pause.
 func (b *Budget) Rate(class Class) float64 {
 	now := time.Now()
@@ -124,6 +196,17 @@ func (b *Budget) Rate(class Class) float64 {
 	return bucket.rate
 }
 
+// Used is the share of the requests of the class that may go out at present which did go out, over about the last
+// ten seconds. At 1, the budget is what limits the reading.
+func (b *Budget) Used(class Class) float64 {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	bucket := &b.buckets[class]
+	bucket.refill(now)
+	return min(bucket.recent(now)/bucket.rate, 1)
+}
+
 // bucket is one token bucket: what fits into it may go out at once, and it fills up at the rate.
 type bucket struct {
 	size   float64
@@ -132,6 +215,36 @@ type bucket struct {
 	tokens float64
 	filled time.Time
 	paused time.Time // end of the pause
+	// learns says that the plan is no published limit: what was refused is what tells.
+	learns   bool
+	strained time.Time // when the server last failed to answer in time
+
+	// waiting is how many wait that do not give way, and others how many of them went out since the last one did
+	// that gives way.
+	waiting, others int
+
+	// count is how many went out since counted, and before how many did in the window before that.
+	count, before float64
+	counted       time.Time
+}
+
+// spend takes a token.
+func (k *bucket) spend(now time.Time) {
+	k.tokens--
+	k.recent(now)
+	k.count++
+}
+
+// recent is how many requests a second went out lately.
+func (k *bucket) recent(now time.Time) float64 {
+	switch age := now.Sub(k.counted); {
+	case age >= 2*window:
+		k.before, k.count, k.counted = 0, 0, now
+	case age >= window:
+		k.before, k.count, k.counted = k.count, 0, k.counted.Add(window)
+	}
+	share := 1 - now.Sub(k.counted).Seconds()/window.Seconds()
+	return (k.count + k.before*share) / window.Seconds()
 }
 
 // newBucket plans for a limit of requests in a window. The bucket's size and what flows in during any window
@@ -139,6 +252,9 @@ type bucket struct {
 func newBucket(limit float64) bucket {
 	size := max(1, limit*planned*burst)
 	plan := (limit*planned - size) / window.Seconds()
+	if limit < 2 { // a bucket of one token is what the limit is already
+		plan = limit * planned / window.Seconds()
+	}
 	return bucket{size: size, plan: plan, rate: plan, tokens: size}
 }
 
@@ -152,7 +268,11 @@ func (k *bucket) refill(now time.Time) {
 	}
 	k.filled = now
 	k.tokens = min(k.size, k.tokens+k.rate*seconds)
-	k.rate = min(k.plan, k.rate+k.plan*recovery*seconds)
+	step := k.plan * recovery
+	if k.learns {
+		step = unpublishedRecovery
+	}
+	k.rate = min(k.plan, k.rate+step*seconds)
 }
 
 // delay is zero when a token is there.
@@ -171,7 +291,7 @@ func (k *bucket) cut(now time.Time, wait time.Duration) {
 	k.refill(now)
 	// Requests that were on their way together are refused together: that is one cut.
 	if !now.Before(k.paused) {
-		k.rate = max(k.rate/2, k.plan*leastRate)
+		k.slow(now)
 	}
 	k.tokens = 0
 	if end := now.Add(wait); end.After(k.paused) {
@@ -179,6 +299,15 @@ func (k *bucket) cut(now time.Time, wait time.Duration) {
 	}
 	// Nothing flows in during the pause.
 	k.filled = k.paused
+}
+
+// slow halves the rate, or what went out lately where that is less and nothing else is known.
+func (k *bucket) slow(now time.Time) {
+	if k.learns {
+		k.rate = max(min(k.rate, k.recent(now))/2, unpublishedLeast)
+		return
+	}
+	k.rate = max(k.rate/2, k.plan*leastRate)
 }
 
 var shared = struct {

@@ -26,7 +26,7 @@ func most(times []time.Time) int {
 }
 
 func TestBudgetKeepsPublishedLimits(t *testing.T) {
-	for class, limit := range map[Class]int{ClassRunsV1: 10, ClassRunsV2: 300, ClassOther: 1000} {
+	for class, limit := range map[Class]int{ClassRunsV1: 10, ClassRunsV2: 300, ClassOther: 1000, ClassStats: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewBudget(cloud)
 			time.Sleep(time.Hour) // a full bucket
@@ -53,10 +53,10 @@ func TestBudgetKeepsPublishedLimits(t *testing.T) {
 
 func TestBudgetCountsAllRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget("http://localhost") // v1 and v2 alike
+		b := NewBudget(cloud)
 		var times []time.Time
 		for i := range 3000 {
-			_, err := b.Wait(t.Context(), []Class{ClassOther, ClassRunsV1, ClassRunsV2, ClassOther}[i%4])
+			_, err := b.Wait(t.Context(), []Class{ClassOther, ClassOther, ClassRunsV2, ClassOther}[i%4])
 			require.NoError(t, err)
 			times = append(times, time.Now())
 		}
@@ -135,4 +135,86 @@ func TestSharedBudget(t *testing.T) {
 	assert.Empty(t, shared.budgets)
 	assert.NotContains(t, KeyHash("k"), "k")
 	assert.Len(t, KeyHash("k"), 16)
+}
+
+func TestBudgetOfAnUnknownServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget("http://localhost")
+		request := func(n int, every time.Duration) {
+			for range n {
+				_, err := b.Wait(t.Context(), ClassRunsV1)
+				require.NoError(t, err)
+				time.Sleep(every)
+			}
+		}
+		began := time.Now()
+		request(2000, 10*time.Millisecond)
+		assert.Equal(t, 20*time.Second, time.Since(began), "nothing binds but the answers")
+
+		b.Throttled(ClassRunsV1, time.Second)
+		time.Sleep(1200 * time.Millisecond)
+		assert.InDelta(t, 50, b.Rate(ClassRunsV1), 5, "half of what was too much")
+		began = time.Now()
+		request(100, 0)
+		assert.InDelta(t, 2, time.Since(began).Seconds(), 0.3)
+		time.Sleep(10 * time.Second)
+		before := b.Rate(ClassRunsV1)
+		b.Strained(ClassRunsV1)
+		after := b.Rate(ClassRunsV1)
+		assert.LessOrEqual(t, after, before/2)
+		b.Strained(ClassRunsV1)
+		assert.Equal(t, after, b.Rate(ClassRunsV1), "failures of one moment count once")
+		for range 20 {
+			b.Throttled(ClassRunsV1, time.Second)
+			time.Sleep(1200 * time.Millisecond)
+		}
+		assert.Greater(t, b.Rate(ClassRunsV1), 0.2)
+	})
+}
+
+func TestBudgetBackgroundGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(cloud)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		served := map[bool]int{}
+		loop := func(background bool, ready func() bool) {
+			for ready() {
+				_, err := b.wait(ctx, ClassRunsV1, background)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				served[background]++
+				mu.Unlock()
+			}
+		}
+		always := func() bool { return true }
+		for range 12 {
+			wg.Go(func() { loop(true, always) })
+		}
+		time.Sleep(100 * time.Second)
+		mu.Lock()
+		assert.InDelta(t, 80, served[true], 3, "alone it has all")
+		clear(served)
+		mu.Unlock()
+		time.Sleep(time.Second)
+		waited, err := b.Wait(ctx, ClassRunsV1)
+		require.NoError(t, err)
+		assert.Less(t, waited, 3*time.Second, "a live request goes first")
+
+		wg.Go(func() { loop(false, always) })
+		time.Sleep(200 * time.Second)
+		mu.Lock()
+		assert.Greater(t, served[false], 100)
+		assert.Greater(t, served[true], 10, "but it does not starve")
+		mu.Unlock()
+		assert.InDelta(t, 1, b.Used(ClassRunsV1), 0.1)
+		cancel()
+		wg.Wait()
+		assert.Zero(t, b.buckets[ClassRunsV1].waiting)
+		time.Sleep(time.Minute)
+		assert.Zero(t, b.Used(ClassRunsV1))
+	})
 }

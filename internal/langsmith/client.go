@@ -45,6 +45,8 @@ type ClientConfig struct {
 type Exchange struct {
 	// Op is what was asked for, such as "query runs": one of few words.
 	Op string
+	// Class is what it counted as.
+	Class Class
 	// StatusCode is zero when there was no answer.
 	StatusCode int
 	// Waited is how long the request budget held it back.
@@ -123,17 +125,19 @@ type request struct {
 	path   string // behind the base
 	query  url.Values
 	body   any // written as JSON; nil for none
+	// background lets other requests go first when the budget is short.
+	background bool
 }
 
 // send does a request and returns the answer when it is a success; its body is uncompressed already. The caller
 // closes it. Any error is an *Error.
 func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
-	exchange := Exchange{Op: q.op}
+	exchange := Exchange{Op: q.op, Class: q.class}
 	if c.cfg.OnExchange != nil {
 		defer func() { c.cfg.OnExchange(exchange) }()
 	}
 	var err error
-	if exchange.Waited, err = c.budget.Wait(ctx, q.class); err != nil {
+	if exchange.Waited, err = c.budget.wait(ctx, q.class, q.background); err != nil {
 		return nil, &Error{Op: q.op, Err: err}
 	}
 	var body io.Reader
@@ -187,8 +191,11 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	// An error of the body's end does not matter: what came is worth telling.
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	failed := failure(q.op, resp.StatusCode, resp.Header, text, key, time.Now())
-	if failed.Throttled() {
+	switch failed.StatusCode {
+	case http.StatusTooManyRequests:
 		c.budget.Throttled(q.class, failed.RetryAfter)
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		c.budget.Strained(q.class)
 	}
 	return nil, failed
 }

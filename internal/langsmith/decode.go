@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"unicode/utf8"
 )
 
 const (
@@ -252,7 +251,7 @@ func (d *Decoder) element() error {
 		}
 		frame := d.runs.b[d.p:end]
 		d.p = end
-		if !utf8.Valid(frame) {
+		if !validUTF8(frame) {
 			return d.repair(frame)
 		}
 		return d.emit(&d.runs.run)

@@ -226,7 +226,7 @@ func (d *runDecoder) extra(i int) int {
 			return value
 		}
 		key := b[start:end]
-		if string(key) == "metadata" && b[value] == '{' {
+		if string(key) == "metadata" && b[value] == '{' && !d.hasMetadata {
 			d.extraMetadata, i = d.members(d.extraMetadata[:0], value)
 		} else {
 			i = d.value(value)

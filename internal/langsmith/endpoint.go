@@ -40,6 +40,24 @@ func NormalizeEndpoint(endpoint string) (string, error) {
 	return u.Scheme + "://" + u.Host + path, nil
 }
 
+// UIBase is where the pages of LangSmith's user interface begin that belong to an endpoint, without a trailing
+// slash: append [Run.AppPath]. LangSmith's own service has a host of its own for them in every region; a
+// self-hosted server answers both from one. It is empty when the endpoint is none.
+func UIBase(endpoint string) string {
+	base, err := NormalizeEndpoint(endpoint)
+	if err != nil {
+		return ""
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	if region, ok := strings.CutSuffix(strings.ToLower(u.Hostname()), "api."+cloudDomain); ok && (region == "" || strings.HasSuffix(region, ".")) {
+		return "https://" + region + cloudDomain
+	}
+	return base
+}
+
 // isCloud tells whether a normalized endpoint is LangSmith's own service.
 func isCloud(base string) bool {
 	u, err := url.Parse(base)

@@ -71,7 +71,8 @@ var fieldNames = map[string]field{
 var fieldTable = func() (table [256]struct {
 	name  string
 	field field
-}) {
+},
+) {
 	for name, f := range fieldNames {
 		padded := append([]byte(name), make([]byte, padding)...)
 		slot := fieldHash(padded, 0, len(name))

@@ -32,6 +32,8 @@ type RunQuery struct {
 	PageSize int
 	// Cursor continues behind an earlier page: [Page.NextCursor] of a query with the same fields and window.
 	Cursor string
+	// Background lets other requests go first when the budget is short.
+	Background bool
 }
 
 // Page tells about one page that was read. v1 pages are oldest first, v2 pages newest first.
@@ -240,7 +242,7 @@ func (c *Client) queryAs(ctx context.Context, api APIVersion, q RunQuery, yield 
 
 // page does one query and reads its answer.
 func (c *Client) page(ctx context.Context, api APIVersion, q RunQuery, names []string, size int, yield func(*Run) error) (Page, error) {
-	r := request{op: opQuery, method: http.MethodPost, class: ClassRunsV2, path: "/api/v2/runs/query"}
+	r := request{op: opQuery, method: http.MethodPost, class: ClassRunsV2, path: "/api/v2/runs/query", background: q.Background}
 	if api == VersionV1 {
 		r.class, r.path, r.body = ClassRunsV1, "/api/v1/runs/query", q.bodyV1(names, size)
 	} else {

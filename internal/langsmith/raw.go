@@ -1,6 +1,7 @@
 package langsmith
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -47,78 +48,14 @@ func (r Raw) Kind() ValueKind {
 
 // Members walks the members of an object in wire order: for k, v := range r.Members. It yields nothing for any
 // other kind. A duplicate key is yielded each time.
-func (r Raw) Members(yield func(Text, Raw) bool) {
-	i := skipSpace(r, 0)
-	if i >= len(r) || r[i] != '{' {
-		return
-	}
-	i = skipSpace(r, i+1)
-	for i < len(r) && r[i] == '"' {
-		end := closingQuote(r, i+1)
-		key := Text(r[i+1 : end])
-		i = skipSpace(r, end+1)
-		if i >= len(r) || r[i] != ':' {
-			return
-		}
-		i = skipSpace(r, i+1)
-		end = endOfValue(r, i)
-		if !yield(key, Raw(r[i:end:end])) {
-			return
-		}
-		i = skipSpace(r, end)
-		if i >= len(r) || r[i] != ',' {
-			return
-		}
-		i = skipSpace(r, i+1)
-	}
-}
+func (r Raw) Members(yield func(Text, Raw) bool) { (*Index)(nil).members(r, yield) }
 
 // Elements walks the elements of an array: for v := range r.Elements. It yields nothing for any other kind.
-func (r Raw) Elements(yield func(Raw) bool) {
-	i := skipSpace(r, 0)
-	if i >= len(r) || r[i] != '[' {
-		return
-	}
-	i = skipSpace(r, i+1)
-	for i < len(r) && r[i] != ']' {
-		end := endOfValue(r, i)
-		if end == i {
-			return
-		}
-		if !yield(Raw(r[i:end:end])) {
-			return
-		}
-		i = skipSpace(r, end)
-		if i >= len(r) || r[i] != ',' {
-			return
-		}
-		i = skipSpace(r, i+1)
-	}
-}
+func (r Raw) Elements(yield func(Raw) bool) { (*Index)(nil).elements(r, yield) }
 
 // Get returns the value under the keys of nested objects, the first one where a key is repeated. It is nil when
 // a key is absent, its value is null, or something on the way is no object.
-func (r Raw) Get(keys ...string) Raw {
-	for _, key := range keys {
-		r = r.member(key)
-		if r == nil {
-			return nil
-		}
-	}
-	if r.Kind() == KindAbsent {
-		return nil
-	}
-	return r
-}
-
-func (r Raw) member(key string) Raw {
-	for k, v := range r.Members {
-		if k.Equal(key) {
-			return v
-		}
-	}
-	return nil
-}
+func (r Raw) Get(keys ...string) Raw { return (*Index)(nil).Get(r, keys...) }
 
 // Text returns the content of a string, nil for any other kind. The content of "" is empty and not nil.
 func (r Raw) Text() Text {
@@ -126,7 +63,10 @@ func (r Raw) Text() Text {
 	if i >= len(r) || r[i] != '"' {
 		return nil
 	}
-	end := closingQuote(r, i+1)
+	end := len(r) - 1
+	if end == i || r[end] != '"' { // space behind it
+		end = closingQuote(r, i+1)
+	}
 	return Text(r[i+1 : end : end])
 }
 
@@ -176,40 +116,43 @@ func (r *Run) Meta(key string) Raw {
 	return nil
 }
 
-// Words for looking at eight bytes at a time.
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// zeroBytes has the high bit set of the lowest byte of x that is zero; bits above that one may be wrong.
-func zeroBytes(x uint64) uint64 { return (x - ones) &^ x & highs }
-
 // closingQuote returns the index of the quote that ends the string whose content begins at i, len(b) when there
 // is none. The content need not be valid.
 func closingQuote(b []byte, i int) int {
-	for {
-		for i+8 <= len(b) {
-			x := binary.LittleEndian.Uint64(b[i:])
-			if m := zeroBytes(x^('"'*ones)) | zeroBytes(x^('\\'*ones)); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
-			i += 8
+	// Most strings are keys and short words, for which a call costs more than the search.
+	if i+16 <= len(b) {
+		w, at := b[i:i+16], i
+		m := quotes(binary.LittleEndian.Uint64(w))
+		if m == 0 {
+			m, at = quotes(binary.LittleEndian.Uint64(w[8:])), i+8
 		}
-		for ; i < len(b); i++ {
-			if b[i] == '"' {
-				return i
-			}
-			if b[i] == '\\' {
-				break
-			}
+		if at += bits.TrailingZeros64(m) >> 3; m != 0 && b[at] == '"' {
+			return at
 		}
-		if i+2 > len(b) {
+	}
+	for at := i; at < len(b); at++ {
+		n := bytes.IndexByte(b[at:], '"')
+		if n < 0 {
 			return len(b)
 		}
-		i += 2
+		at += n
+		// An even number of backslashes before the quote escape each other.
+		back := at
+		for back > i && b[back-1] == '\\' {
+			back--
+		}
+		if (at-back)&1 == 0 {
+			return at
+		}
 	}
+	return len(b)
+}
+
+// quotes has the high bit set of the lowest byte of x that is a quote or a backslash; bits above that one may be
+// wrong.
+func quotes(x uint64) uint64 {
+	y, z := x^'"'*ones, x^'\\'*ones
+	return ((y-ones)&^y | (z-ones)&^z) & highs
 }
 
 // endOfValue returns the index behind the value that begins at i. The value must be valid.

@@ -117,8 +117,10 @@ func TestUUID(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, u, v)
 	}
-	for _, bad := range []string{"", "x", "01a19b8a-d7cd-78b4-a652-e44da7f29e2g", "01a19b8a-d7cd-78b4-a652-e44da7f29e2",
-		"01a19b8a_d7cd-78b4-a652-e44da7f29e26", "g1a19b8ad7cd78b4a652e44da7f29e26"} {
+	for _, bad := range []string{
+		"", "x", "01a19b8a-d7cd-78b4-a652-e44da7f29e2g", "01a19b8a-d7cd-78b4-a652-e44da7f29e2",
+		"01a19b8a_d7cd-78b4-a652-e44da7f29e26", "g1a19b8ad7cd78b4a652e44da7f29e26",
+	} {
 		_, err := ParseUUID(bad)
 		assert.Error(t, err, bad)
 	}
@@ -155,9 +157,11 @@ func TestParseTime(t *testing.T) {
 		assert.True(t, ok, text)
 		assert.Equal(t, want.AsTime(), got.AsTime(), text)
 	}
-	for _, bad := range []string{"", "x", "2026-13-02T09:15:30", "2026-11-32T09:15:30", "2026-11-02T24:15:30", "2026-11-02T09:60:30",
+	for _, bad := range []string{
+		"", "x", "2026-13-02T09:15:30", "2026-11-32T09:15:30", "2026-11-02T24:15:30", "2026-11-02T09:60:30",
 		"2026-11-02T09:15", "2026-1x-02T09:15:30", "9999-11-02T09:15:30", "0001-01-01T00:00:00Z", "2026-11-02T09:15:30X",
-		"2026-11-02T09:15:30+2", "2026-11-02T09:15:30+99:00", "-5", "1e30", "NaN"} {
+		"2026-11-02T09:15:30+2", "2026-11-02T09:15:30+99:00", "-5", "1e30", "NaN",
+	} {
 		_, ok := ParseTime(bad)
 		assert.False(t, ok, bad)
 	}

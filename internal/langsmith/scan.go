@@ -8,9 +8,15 @@ import (
 // maxDepth is how deep the values of a run may nest.
 const maxDepth = 512
 
-// padding is how many zero bytes stand behind the data, so that eight bytes can be loaded anywhere. A zero byte
+// padding is how many zero bytes stand behind the data, so that sixteen bytes can be loaded anywhere. A zero byte
 // is valid nowhere in JSON, so every loop stops there by itself.
-const padding = 8
+const padding = 16
+
+// Words for looking at eight bytes at a time.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
 
 // What a scan returns instead of a position.
 const (
@@ -54,44 +60,53 @@ func (s *scanner) space(i int) int {
 // str takes the index behind the opening quote.
 func (s *scanner) str(i int) int {
 	b := s.b
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		// Flipping bit 1 moves the quote right above the control characters, so one comparison finds both.
-		y := x ^ 0x02*ones
-		z := x ^ '\\'*ones
-		m := ((y-0x21*ones)&^y | (z-ones)&^z) & highs
+	for i+16 <= len(b) {
+		w := b[i : i+16]
+		m := special(binary.LittleEndian.Uint64(w))
 		if m == 0 {
+			if m = special(binary.LittleEndian.Uint64(w[8:])); m == 0 {
+				i += 16
+				continue
+			}
 			i += 8
-			continue
 		}
 		i += bits.TrailingZeros64(m) >> 3
-		switch b[i] {
-		case '"':
+		switch c := b[i]; {
+		case c == '"':
 			return i + 1
-		case '\\':
-			switch b[i+1] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-				i += 2
-			case 'u':
-				// Text that is escaped for ASCII comes as one run of these.
-				for b[i] == '\\' && b[i+1] == 'u' {
-					if i+6 > s.n {
-						return scanShort
-					}
-					if hexValue[b[i+2]]|hexValue[b[i+3]]|hexValue[b[i+4]]|hexValue[b[i+5]] > 15 {
-						return scanBad
-					}
-					i += 6
+		case c != '\\':
+			return s.fail(i)
+		case escapes[b[i+1]]:
+			i += 2
+		case b[i+1] == 'u':
+			// Text that is escaped for ASCII comes as one run of these.
+			for b[i] == '\\' && b[i+1] == 'u' {
+				if i+6 > s.n {
+					return scanShort
 				}
-			default:
-				return s.fail(i + 1)
+				if hexValue[b[i+2]]|hexValue[b[i+3]]|hexValue[b[i+4]]|hexValue[b[i+5]] > 15 {
+					return scanBad
+				}
+				i += 6
 			}
 		default:
-			return s.fail(i)
+			return s.fail(i + 1)
 		}
 	}
 	return scanShort
 }
+
+// special has the high bit set of the lowest byte of x that is a quote, a backslash or a control character; bits
+// above that one may be wrong.
+func special(x uint64) uint64 {
+	// Flipping bit 1 moves the quote right above the control characters, so one comparison finds both.
+	y := x ^ 0x02*ones
+	z := x ^ '\\'*ones
+	return ((y-0x21*ones)&^y | (z-ones)&^z) & highs
+}
+
+// escapes holds what may follow a backslash, but for the u.
+var escapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
 // number takes the index of the sign or first digit.
 func (s *scanner) number(i int) int {

@@ -254,7 +254,7 @@ func assertDatadog(t *testing.T, intake *datadogIntake) {
 	eventually(t, 90*time.Second, "spans, sketches and series arrive at the intake", func() bool {
 		spans, sketches, series := intake.snapshot()
 		return len(spans) > 0 && sketches["gen_ai.client.operation.duration"].count > 0 &&
-			sketches["gen_ai.client.token.usage"].sum > 0 && sketches["gen_ai.usage.cost"].sum > 0 && len(series) > 0
+			sketches["gen_ai.client.token.usage"].sum > 0 && sketches["gen_ai.usage.cost"].sum > 0 && series["gen_ai.client.operation.errors"] > 0
 	})
 	spans, sketches, _ := intake.snapshot()
 	for _, s := range spans {

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"compress/gzip"
+	"compress/zlib"
 	"context"
+	"encoding/json"
 	"io"
 	"math"
 	"net"
@@ -138,6 +140,12 @@ func readBody(r *http.Request) ([]byte, error) {
 			return nil, err
 		}
 		body = gz
+	case "deflate":
+		zl, err := zlib.NewReader(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = zl
 	case "zstd":
 		zr, err := zstd.NewReader(r.Body)
 		if err != nil {
@@ -197,7 +205,11 @@ func newDatadogIntake(t *testing.T) *datadogIntake {
 			case "/api/beta/sketches":
 				err = d.sketchPayload(body)
 			case "/api/v2/series":
-				err = d.seriesPayload(body)
+				if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+					err = d.seriesJSON(body)
+				} else {
+					err = d.seriesPayload(body)
+				}
 			}
 		}
 		if err != nil {
@@ -317,6 +329,27 @@ func (d *datadogIntake) seriesPayload(body []byte) error {
 		d.series[name] += sum
 		return err
 	})
+}
+
+// seriesJSON reads the other form in which series may come.
+func (d *datadogIntake) seriesJSON(body []byte) error {
+	var payload struct {
+		Series []struct {
+			Metric string `json:"metric"`
+			Points []struct {
+				Value float64 `json:"value"`
+			} `json:"points"`
+		} `json:"series"`
+	}
+	if err := json.Unmarshal(body, &payload); err != nil {
+		return err
+	}
+	for _, s := range payload.Series {
+		for _, p := range s.Points {
+			d.series[s.Metric] += p.Value
+		}
+	}
+	return nil
 }
 
 func (d *datadogIntake) snapshot() (spans []datadogSpan, sketches map[string]datadogSketch, series map[string]float64) {

@@ -3,6 +3,7 @@ package translate
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,16 +66,17 @@ type plainDetails struct {
 	} `json:"raw"` // v2
 }
 
-type plainMetadata struct {
-	Provider    string   `json:"ls_provider"`
-	Model       string   `json:"ls_model_name"`
-	Temperature *float64 `json:"ls_temperature"`
-	MaxTokens   *int64   `json:"ls_max_tokens"`
+// plainMetadata is a map because the keys are the user's own, and any of them may be asked for.
+type plainMetadata map[string]json.RawMessage
+
+func (m plainMetadata) text(key string) (s string) {
+	_ = json.Unmarshal(m[key], &s)
+	return s
 }
 
 // plainTranslate is the peer of decoder and translator. It writes the same attributes when content stays out;
 // else it has less to do, because inputs and outputs go out as the JSON they are.
-func plainTranslate(page []byte, content bool) (ptrace.Traces, error) {
+func plainTranslate(page []byte, content, metadata bool) (ptrace.Traces, error) {
 	traces := ptrace.NewTraces()
 	var p plainPage
 	if err := json.Unmarshal(page, &p); err != nil {
@@ -87,7 +89,11 @@ func plainTranslate(page []byte, content bool) (ptrace.Traces, error) {
 	spans := traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
 	spans.EnsureCapacity(len(runs))
 	for i := range runs {
-		plainSpan(&runs[i], spans.AppendEmpty(), content)
+		span := spans.AppendEmpty()
+		plainSpan(&runs[i], span, content)
+		if metadata {
+			plainMetadataAttributes(&runs[i], span.Attributes())
+		}
 	}
 	return traces, nil
 }
@@ -151,20 +157,54 @@ func plainSpan(run *plainRun, span ptrace.Span, content bool) {
 	}
 }
 
-func plainModel(run *plainRun, span ptrace.Span, attrs pcommon.Map, start pcommon.Timestamp, content bool) {
-	meta := &run.Metadata
-	if meta.Provider == "" {
-		meta = &run.Extra.Metadata
+func (run *plainRun) metadata() plainMetadata {
+	if run.Metadata != nil {
+		return run.Metadata
 	}
+	return run.Extra.Metadata
+}
+
+func plainMetadataAttributes(run *plainRun, attrs pcommon.Map) {
+	for key, raw := range run.metadata() {
+		name := keyMetadataPrefix + key
+		if raw[0] == '[' || raw[0] == '{' {
+			attrs.PutStr(name, string(raw))
+			continue
+		}
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			attrs.PutInt(name, n)
+			continue
+		}
+		var v any
+		_ = json.Unmarshal(raw, &v)
+		switch v := v.(type) {
+		case string:
+			attrs.PutStr(name, v)
+		case bool:
+			attrs.PutBool(name, v)
+		case float64:
+			attrs.PutDouble(name, v)
+		}
+	}
+}
+
+func plainModel(run *plainRun, span ptrace.Span, attrs pcommon.Map, start pcommon.Timestamp, content bool) {
+	meta := run.metadata()
 	invocation := &run.Extra.Invocation
 	model, temperature, maxTokens := invocation.Model, invocation.Temperature, invocation.MaxTokens
 	if model == "" {
-		model, temperature, maxTokens = meta.Model, meta.Temperature, meta.MaxTokens
+		model = meta.text("ls_model_name")
+	}
+	if temperature == nil {
+		_ = json.Unmarshal(meta["ls_temperature"], &temperature)
+	}
+	if maxTokens == nil {
+		_ = json.Unmarshal(meta["ls_max_tokens"], &maxTokens)
 	}
 	span.SetName("chat " + model)
 	span.SetKind(ptrace.SpanKindClient)
 	attrs.PutStr(keyOperation, "chat")
-	attrs.PutStr(keyProvider, meta.Provider)
+	attrs.PutStr(keyProvider, meta.text("ls_provider"))
 	attrs.PutStr(keyRequestModel, model)
 	if temperature != nil {
 		attrs.PutDouble(keyRequestTemperature, *temperature)

@@ -18,13 +18,23 @@ const benchRuns = 100
 // benchPages is over how many pages a benchmark goes, so that the processor cannot learn one by heart.
 const benchPages = 4
 
+// benchLevels are no content, all content, and all metadata besides.
 var benchLevels = []struct {
 	name     string
 	settings Settings
 }{
 	{"none", Settings{UIBase: uiBase}},
 	{"full", Settings{UIBase: uiBase, Capture: CaptureFull}},
+	{"all", Settings{UIBase: uiBase, Capture: CaptureFull, Metadata: everyKey}},
 }
+
+var everyKey = func() *GlobSet {
+	set, err := NewGlobSet([]string{"*"})
+	if err != nil {
+		panic(err)
+	}
+	return set
+}()
 
 // workload is pages of one class, and the spans of them in OTLP: what a Collector would have to read if
 // LangSmith spoke it.
@@ -60,7 +70,7 @@ type way struct {
 // ways begins with ours.
 func (w *workload) ways(t testing.TB) []way {
 	decoder, tr := langsmith.NewDecoder(0), New(w.settings)
-	full := w.settings.Capture == CaptureFull
+	full, metadata := w.settings.Capture == CaptureFull, w.settings.Metadata != nil
 	check := func(traces ptrace.Traces, err error) {
 		if err != nil || traces.SpanCount() != benchRuns {
 			t.Fatal(traces.SpanCount(), err)
@@ -68,7 +78,7 @@ func (w *workload) ways(t testing.TB) []way {
 	}
 	return []way{
 		{"ours", func(i int) { check(translatePage(t, decoder, tr, w.pages[i]), nil) }},
-		{"encoding-json", func(i int) { check(plainTranslate(w.pages[i], full)) }},
+		{"encoding-json", func(i int) { check(plainTranslate(w.pages[i], full, metadata)) }},
 		{"otlp-json", func(i int) { check((&ptrace.JSONUnmarshaler{}).UnmarshalTraces(w.json[i])) }},
 		{"otlp-proto", func(i int) { check((&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(w.proto[i])) }},
 	}
@@ -105,18 +115,18 @@ func BenchmarkPage(b *testing.B) {
 
 // BenchmarkRatios compares the ways side by side: every iteration is a round in which each of them has its
 // turn, and what counts is the median over the rounds of how many times longer a peer took than we. Run it
-// with -benchtime 9x on one processor.
+// with -benchtime 31x on one processor.
 func BenchmarkRatios(b *testing.B) {
-	const turn = 15 * time.Millisecond
+	const turn = 5 * time.Millisecond
 	eachWorkload(b, func(b *testing.B, w *workload) {
 		ways := w.ways(b)
 		times := make([][]float64, len(ways))
 		for b.Loop() {
 			for k, way := range ways {
-				way.read(0)
+				page := len(times[k]) % benchPages
 				n, start := 0, time.Now()
-				for time.Since(start) < turn || n%benchPages != 0 {
-					way.read(n % benchPages)
+				for time.Since(start) < turn {
+					way.read(page)
 					n++
 				}
 				times[k] = append(times[k], float64(time.Since(start).Nanoseconds())/float64(n*benchRuns))
@@ -144,7 +154,7 @@ func TestAllocations(t *testing.T) {
 		for _, level := range benchLevels {
 			decoder, tr := langsmith.NewDecoder(0), New(level.settings)
 			allocs := testing.AllocsPerRun(10, func() { translatePage(t, decoder, tr, page) })
-			require.LessOrEqual(t, allocs/benchRuns, 40.0, "%s %s", class, level.name)
+			require.LessOrEqual(t, allocs/benchRuns, 50.0, "%s %s", class, level.name)
 		}
 	}
 }
@@ -152,9 +162,9 @@ func TestAllocations(t *testing.T) {
 // TestPeer holds that the peer of the benchmarks writes what we write, so that the comparison is fair.
 func TestPeer(t *testing.T) {
 	for _, v2 := range []bool{false, true} {
-		w := newWorkload(t, "5k", v2, Settings{UIBase: uiBase})
+		w := newWorkload(t, "5k", v2, Settings{UIBase: uiBase, Metadata: everyKey})
 		ours := translatePage(t, langsmith.NewDecoder(0), New(w.settings), w.pages[0])
-		theirs, err := plainTranslate(w.pages[0], false)
+		theirs, err := plainTranslate(w.pages[0], false, true)
 		require.NoError(t, err)
 		want, got := spansIn(ours), spansIn(theirs)
 		for i := range want.Len() {

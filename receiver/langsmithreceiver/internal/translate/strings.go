@@ -2,7 +2,7 @@ package translate
 
 import (
 	"bytes"
-	"unsafe"
+	"strings"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
@@ -20,50 +20,34 @@ const (
 // stringPool turns texts that alias a page into strings of their own. Small ones share chunks, repeated ones
 // are kept once. It is not safe for concurrent use.
 type stringPool struct {
-	chunk    []byte
+	chunk    strings.Builder // unlike make, it does not clear its memory first
 	interned map[string]string
-}
-
-// room makes sure that n more bytes fit into the chunk.
-func (p *stringPool) room(n int) {
-	if cap(p.chunk)-len(p.chunk) < n {
-		p.chunk = make([]byte, 0, chunkSize)
-	}
-}
-
-// since returns what was appended to the chunk from start on. The chunk is only ever appended to and its bytes
-// are never written twice, so the string may alias it.
-func (p *stringPool) since(start int) string {
-	b := p.chunk[start:]
-	if len(b) == 0 {
-		return ""
-	}
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	scratch  []byte
 }
 
 // bytes copies b as it is.
 func (p *stringPool) bytes(b []byte) string {
-	if len(b) > chunkSize/4 {
+	switch {
+	case len(b) == 0:
+		return ""
+	case len(b) > chunkSize/4:
 		return string(b)
+	case p.chunk.Cap()-p.chunk.Len() < len(b):
+		p.chunk = strings.Builder{}
+		p.chunk.Grow(chunkSize)
 	}
-	p.room(len(b))
-	start := len(p.chunk)
-	p.chunk = append(p.chunk, b...)
-	return p.since(start)
+	start := p.chunk.Len()
+	p.chunk.Write(b)
+	return p.chunk.String()[start:]
 }
 
 // text copies and unescapes t.
 func (p *stringPool) text(t langsmith.Text) string {
-	if len(t) > chunkSize/4 {
-		return t.String()
-	}
 	if bytes.IndexByte(t, '\\') < 0 {
 		return p.bytes(t)
 	}
-	p.room(len(t)) // unescaping never grows a text
-	start := len(p.chunk)
-	p.chunk = t.Append(p.chunk)
-	return p.since(start)
+	p.scratch = t.Append(keepScratch(p.scratch))
+	return p.bytes(p.scratch)
 }
 
 // intern copies and unescapes t, which is likely to repeat.
@@ -101,8 +85,6 @@ func (p *stringPool) remember(s string) string {
 
 // uuid writes u in its usual form with hyphens.
 func (p *stringPool) uuid(u langsmith.UUID) string {
-	p.room(36)
-	start := len(p.chunk)
-	p.chunk = u.Append(p.chunk)
-	return p.since(start)
+	p.scratch = u.Append(keepScratch(p.scratch))
+	return p.bytes(p.scratch)
 }

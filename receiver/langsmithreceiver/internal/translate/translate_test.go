@@ -209,6 +209,30 @@ func TestContentLimit(t *testing.T) {
 	assert.Contains(t, messages.Str(), `"the end"`)
 }
 
+// TestNothingLingers holds that a span does not depend on the run before, whose memory the run has: both are of
+// one shape from outside and of another within.
+func TestNothingLingers(t *testing.T) {
+	two := `{"role":"user","content":"a"},{"role":"user","content":"b"}`
+	one := `{"role":"user","content":"` + strings.Repeat("a", len(two)-len(`{"role":"user","content":""}`)) + `"}`
+	translate := func(tr *Translator, decoder *langsmith.Decoder, messages string) string {
+		spans := ptrace.NewSpanSlice()
+		page := `{"runs":[` + runJSON(`,"inputs":{"messages":[`+messages+`]},"outputs":{"messages":[`+messages+`]}`) + `]}`
+		_, err := decoder.Decode(strings.NewReader(page), func(run *langsmith.Run) error {
+			tr.Append(run, Target{}, spans)
+			return nil
+		})
+		require.NoError(t, err)
+		return textOf(spans.At(0), keyInputMessages) + textOf(spans.At(0), keyOutputMessages)
+	}
+	settings := Settings{Capture: CaptureFull}
+	shared, decoder := New(settings), langsmith.NewDecoder(0)
+	for _, messages := range []string{one, two, one} {
+		want := translate(New(settings), langsmith.NewDecoder(0), messages)
+		assert.Equal(t, 2*strings.Count(messages, "role"), strings.Count(want, "user"), want)
+		assert.Equal(t, want, translate(shared, decoder, messages))
+	}
+}
+
 // TestLink holds that a link leads to LangSmith or is not there.
 func TestLink(t *testing.T) {
 	link := func(base, path string) string {

@@ -126,7 +126,14 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 
 	span := dst.AppendEmpty()
 	attrs := span.Attributes()
-	attrs.EnsureCapacity(capacity(op.class))
+	room := capacity(op.class)
+	if t.settings.Capture != CaptureNone {
+		room += 4
+	}
+	if t.settings.Metadata != nil {
+		room += min(len(run.Metadata), maxMetadataKeys)
+	}
+	attrs.EnsureCapacity(room)
 
 	trace := traceID(run, t.meta.otelTraceID.Text())
 	self := spanID(run.ID, t.meta.otelSpanID.Text())
@@ -197,12 +204,16 @@ func (t *Translator) index(run *langsmith.Run, op operation) {
 	t.outputsIndex.Reset(outputs)
 }
 
-// capacity is about how many attributes a span of a class gets.
+// capacity is about how many attributes a span of a class gets, content and metadata aside.
 func capacity(c class) int {
-	if c == classModel || c == classEmbedding {
-		return 32
+	switch c {
+	case classModel, classEmbedding:
+		return 24
+	case classTool, classAgent:
+		return 14
+	default:
+		return 10
 	}
-	return 16
 }
 
 // traceText is the trace's UUID; runs of a trace often come one after the other and share the text.
@@ -316,20 +327,22 @@ func (t *Translator) conversation(run *langsmith.Run) string {
 
 // tags writes the run's tags without the empty ones.
 func (t *Translator) tags(tags langsmith.Raw, attrs pcommon.Map) {
-	var list pcommon.Slice
 	n := 0
 	for v := range tags.Elements {
-		tag := v.Text()
-		if len(tag) == 0 {
-			continue
+		if len(v.Text()) > 0 {
+			n++
 		}
-		if n == 0 {
-			list = attrs.PutEmptySlice(keyTags)
+	}
+	if n == 0 {
+		return
+	}
+	n = min(n, maxTags)
+	list := attrs.PutEmptySlice(keyTags)
+	list.EnsureCapacity(n)
+	for v := range tags.Elements {
+		if tag := v.Text(); len(tag) > 0 && list.Len() < n {
+			list.AppendEmpty().SetStr(t.short(tag, maxTraceName))
 		}
-		if n++; n > maxTags {
-			break
-		}
-		list.AppendEmpty().SetStr(t.short(tag, maxTraceName))
 	}
 }
 
