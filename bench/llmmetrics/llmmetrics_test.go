@@ -87,10 +87,11 @@ dimensions:
   - name: team
   - name: env
 `},
-	{"signaltometrics", 6, signaltometricsconnector.NewFactory(), signalToMetrics()},
+	{"signaltometrics", 6, signaltometricsconnector.NewFactory(), signalToMetrics(false)},
+	{"signaltometrics_exponential", 6, signaltometricsconnector.NewFactory(), signalToMetrics(true)},
 }
 
-func signalToMetrics() string {
+func signalToMetrics(exponential bool) string {
 	attrs := ""
 	for _, a := range []string{
 		"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model",
@@ -106,7 +107,11 @@ func signalToMetrics() string {
 		s += "  - name: " + name + "\n    sum: {value: '1', monotonic: true}\n" + condition + "    attributes:\n" + attrs
 	}
 	histogram := func(name, value, buckets string) {
-		s += "  - name: " + name + "\n    histogram: {value: '" + value + "', buckets: " + buckets + "}\n    attributes:\n" + attrs
+		kind := "histogram: {buckets: " + buckets + ", "
+		if exponential {
+			kind = "exponential_histogram: {max_size: 160, "
+		}
+		s += "  - name: " + name + "\n    " + kind + "value: '" + value + "'}\n    attributes:\n" + attrs
 	}
 	sum("calls", "")
 	sum("errors", "    conditions: ['span.status.code == STATUS_CODE_ERROR']\n")

@@ -11,7 +11,6 @@ import (
 type dimensions struct {
 	names    []string
 	defaults []string
-	lengths  uint64 // bit n is set when some name is n bytes long, modulo 64
 }
 
 // dimensionValues holds the values of a span and the memory behind them.
@@ -31,7 +30,6 @@ func newDimensions(config []Dimension) dimensions {
 	for _, c := range config {
 		d.names = append(d.names, c.Name)
 		d.defaults = append(d.defaults, c.Default)
-		d.lengths |= 1 << (len(c.Name) % 64)
 	}
 	return d
 }
@@ -48,23 +46,17 @@ func (d *dimensions) readResource(attrs pcommon.Map, into *dimensionValues) {
 	}
 }
 
-// readSpan returns the values in the order of the configuration. They are valid until the next call.
-func (d *dimensions) readSpan(attrs pcommon.Map, from *dimensionValues) []string {
+// readSpan returns the values of a span, given its attributes in the order of the configuration. They are valid
+// until the next call.
+func (d *dimensions) readSpan(attrs []pcommon.Value, from *dimensionValues) []string {
 	values := append(from.values[:0], from.resource...)
-	if len(values) == 0 {
-		return values
-	}
 	from.text = from.text[:0]
-	for key, a := range attrs.All() {
-		if d.lengths>>(len(key)%64)&1 == 0 {
+	for i, a := range attrs {
+		if a == (pcommon.Value{}) {
 			continue
 		}
-		for i, name := range d.names {
-			if key == name {
-				if v := label(a, &from.text); v != "" {
-					values[i] = v
-				}
-			}
+		if v := label(a, &from.text); v != "" {
+			values[i] = v
 		}
 	}
 	return values
@@ -72,9 +64,10 @@ func (d *dimensions) readSpan(attrs pcommon.Map, from *dimensionValues) []string
 
 // label is the value of a scalar as text; empty for others. Text of numbers is put into buf when there is one.
 func label(v pcommon.Value, buf *[]byte) string {
+	if text := v.Str(); text != "" {
+		return text
+	}
 	switch v.Type() {
-	case pcommon.ValueTypeStr:
-		return v.Str()
 	case pcommon.ValueTypeBool:
 		return strconv.FormatBool(v.Bool())
 	case pcommon.ValueTypeInt, pcommon.ValueTypeDouble:

@@ -18,21 +18,22 @@ type nesting struct {
 	sets [nestingSets]nestingSet
 }
 
-const nestingSets = 1 << 12 // of 7 marks each, a quarter of a megabyte: more would not stay in the processor's cache
+const nestingSets = 1 << 12 // of 8 marks each, a quarter of a megabyte: more would not stay in the processor's cache
 
-// nestingSet is one cache line: the marks whose hashes fall here, replaced in turn.
-type nestingSet struct {
-	next  atomic.Uint64
-	marks [7]atomic.Uint64
-}
+// nestingSet is one cache line: the marks whose hashes fall here, replaced in turn. Whose turn it is, the marks
+// tell themselves: each round over the places writes the other value of the bit lap.
+type nestingSet [8]atomic.Uint64
 
 func newNesting() *nesting { return &nesting{} }
 
-// Roles of a mark, in its two lowest bits: so both marks of a span are in one set. Zero is an empty place.
+// The lowest bits of a mark: so both marks of a span are in one set.
 const (
 	roleHasChild uint64 = 1 // the span has a model call as its child
 	roleCovered  uint64 = 2 // the span, or one around it, was counted
-	roleMask     uint64 = 3
+	roleMask     uint64 = roleHasChild | roleCovered
+
+	lapBit   = 2
+	markBits = roleMask | 1<<lapBit // what does not identify the span
 )
 
 // hasChild tells that a model call has this parent.
@@ -42,58 +43,71 @@ func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
 	}
 	f := fingerprint(trace, parent)
 	set := n.set(f)
-	if roles := set.roles(f); roles&roleHasChild == 0 {
+	if set.roles(f)&roleHasChild == 0 {
 		set.put(f | roleHasChild)
 	}
 }
 
 // counts decides whether a model call counts, and tells that it has this parent.
 func (n *nesting) counts(trace pcommon.TraceID, span, parent pcommon.SpanID) bool {
-	covered := false
+	// Both sets are read before either is written: the processor then waits for memory once, not twice.
+	var around, own *nestingSet
+	var aroundMark, ownMark, aroundRoles, ownRoles uint64
 	if !parent.IsEmpty() {
-		f := fingerprint(trace, parent)
-		set := n.set(f)
-		roles := set.roles(f)
-		if roles&roleHasChild == 0 {
-			set.put(f | roleHasChild)
-		}
-		covered = roles&roleCovered != 0
+		aroundMark = fingerprint(trace, parent)
+		around = n.set(aroundMark)
+		aroundRoles = around.roles(aroundMark)
 	}
-	if span.IsEmpty() {
+	if !span.IsEmpty() {
+		ownMark = fingerprint(trace, span)
+		own = n.set(ownMark)
+		ownRoles = own.roles(ownMark)
+	}
+	if around != nil && aroundRoles&roleHasChild == 0 {
+		around.put(aroundMark | roleHasChild)
+	}
+	covered := aroundRoles&roleCovered != 0
+	if own == nil {
 		return !covered
 	}
-	f := fingerprint(trace, span)
-	set := n.set(f)
-	roles := set.roles(f)
-	if roles&roleHasChild != 0 {
+	if ownRoles&roleHasChild != 0 || ownMark == aroundMark {
 		return false
 	}
-	if roles&roleCovered == 0 {
-		set.put(f | roleCovered)
+	if ownRoles&roleCovered == 0 {
+		own.put(ownMark | roleCovered)
 	}
 	return !covered
 }
 
-func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>2%nestingSets] }
+func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>3%nestingSets] }
 
 // roles are those that are marked.
 func (s *nestingSet) roles(fingerprint uint64) (roles uint64) {
-	for i := range s.marks {
-		if m := s.marks[i].Load(); m&^roleMask == fingerprint {
+	for i := range s {
+		if m := s[i].Load(); m&^markBits == fingerprint {
 			roles |= m
 		}
 	}
 	return roles & roleMask
 }
 
-func (s *nestingSet) put(mark uint64) { s.marks[s.next.Add(1)%uint64(len(s.marks))].Store(mark) }
+// put replaces the mark whose turn it is: the first of another lap than place 0, or place 0 when all are of one
+// lap. Places of one lap are together, so the last of them is found in three steps.
+func (s *nestingSet) put(mark uint64) {
+	first := s[0].Load()
+	step := func(last uint64, by int) uint64 {
+		return last | (^(s[(last+1<<by)%8].Load()^first)>>lapBit&1)<<by
+	}
+	place := &s[(step(step(step(0, 2), 1), 0)+1)%8]
+	place.Store(mark | ^place.Load()&(1<<lapBit))
+}
 
-// fingerprint stands for a span, with the bits of the role free. The ids are random already, they only need
+// fingerprint stands for a span, with the low bits free. The ids are random already, they only need
 // to be brought together.
 func fingerprint(trace pcommon.TraceID, span pcommon.SpanID) uint64 {
 	h := binary.LittleEndian.Uint64(trace[:8]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(trace[8:]), 29)
 	hi, lo := bits.Mul64(h^0x9ae16a3b2f90404f, spanKey(span)^0xa0761d6478bd642f)
-	return (hi ^ lo) &^ roleMask
+	return (hi ^ lo) &^ markBits
 }
 
 func spanKey(id pcommon.SpanID) uint64 { return binary.LittleEndian.Uint64(id[:]) }

@@ -81,3 +81,21 @@ func TestNestingCountsEachCallOnce(t *testing.T) {
 		require.Equal(t, 1, c, "chain of %d", depths[trace])
 	}
 }
+
+// TestNestingSetForgetsTheOldest compares a set with a queue.
+func TestNestingSetForgetsTheOldest(t *testing.T) {
+	var set nestingSet
+	var queue []uint64
+	for i := range uint64(100) {
+		mark := (i + 1) << 3
+		set.put(mark | roleCovered)
+		queue = append(queue, mark)
+		for j, m := range queue {
+			var want uint64
+			if j >= len(queue)-len(set) {
+				want = roleCovered
+			}
+			require.Equal(t, want, set.roles(m), "mark %d of %d", j, len(queue))
+		}
+	}
+}

@@ -38,10 +38,11 @@ type spanReader struct {
 }
 
 func newSpanReader(engine *llmmetrics.Engine, dims []Dimension) *spanReader {
+	dimensions := newDimensions(dims)
 	return &spanReader{
 		engine:     engine,
-		reader:     genai.NewReader(genai.ReaderConfig{}),
-		dimensions: newDimensions(dims),
+		reader:     genai.NewReader(genai.ReaderConfig{Extra: dimensions.names}),
+		dimensions: dimensions,
 		nesting:    newNesting(),
 	}
 }
@@ -50,11 +51,25 @@ func newSpanReader(engine *llmmetrics.Engine, dims []Dimension) *spanReader {
 type batch struct {
 	parents   spanSet // ids that are the parent of some span
 	deferred  []deferredSpan
+	session   *genai.Session
 	call      genai.Call
 	obs       llmmetrics.Observation
 	dimension dimensionValues
 	counts    outcomeCounts
 	recorder  *llmmetrics.Recorder
+	calls     []modelCall // staged, and not settled yet
+}
+
+// settleSize is how many spans are settled together: enough to spread the cost, few enough for the cache.
+const settleSize = 256
+
+// modelCall is a model call that is staged in the recorder: whether it counts is settled later, for many at
+// once, because marks are kept with instructions that stop the processor from reading ahead in the spans.
+type modelCall struct {
+	trace        pcommon.TraceID
+	span, parent pcommon.SpanID
+	outcome      outcome // if it counts
+	staged       int     // number of the observation
 }
 
 // deferredSpan is a model call that has children: whether it counts is known after its batch was read.
@@ -68,7 +83,7 @@ type deferredSpan struct {
 func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 	b, ok := r.batches.Get().(*batch)
 	if !ok {
-		b = &batch{}
+		b = &batch{session: r.reader.Session()}
 	}
 	b.counts = outcomeCounts{}
 	b.collectParents(td)
@@ -77,8 +92,7 @@ func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 	for i := range resourceSpans.Len() {
 		rs := resourceSpans.At(i)
 		resource := rs.Resource().Attributes()
-		b.recorder.SetResource(resource)
-		r.dimensions.readResource(resource, &b.dimension)
+		r.setResource(b, resource)
 		scopeSpans := rs.ScopeSpans()
 		for j := range scopeSpans.Len() {
 			ss := scopeSpans.At(j)
@@ -89,7 +103,9 @@ func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 			}
 		}
 	}
+	r.settle(b)
 	r.readDeferred(b)
+	r.settle(b)
 	b.recorder.Release()
 	counts := b.counts
 	b.forget()
@@ -100,7 +116,9 @@ func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 // forget drops what points into the batch that was read.
 func (b *batch) forget() {
 	b.recorder = nil
-	b.call = genai.Call{}
+	b.session.Forget()
+	clear(b.call.Extra)
+	b.call = genai.Call{Extra: b.call.Extra}
 	b.obs = llmmetrics.Observation{}
 	b.dimension.forget()
 	clear(b.deferred)
@@ -121,54 +139,84 @@ func (b *batch) collectParents(td ptrace.Traces) {
 	}
 }
 
+// setResource prepares for the spans of a resource.
+func (r *spanReader) setResource(b *batch, resource pcommon.Map) {
+	r.settle(b)
+	b.recorder.SetResource(resource)
+	r.dimensions.readResource(resource, &b.dimension)
+}
+
 func (r *spanReader) readSpan(b *batch, span ptrace.Span, scope string, resource pcommon.Map) {
-	r.reader.Read(span, scope, resource, &b.call)
+	b.session.Read(span, scope, resource, &b.call)
 	switch {
 	case b.call.Kind == genai.KindNone:
 		b.counts[outcomeNotGenAI]++
 	case !b.call.Kind.ModelCall():
-		r.record(b, span)
-	default:
-		if b.parents.has(spanKey(span.SpanID())) {
-			r.nesting.hasChild(span.TraceID(), span.ParentSpanID())
-			b.deferred = append(b.deferred, deferredSpan{span: span, scope: scope, resource: resource})
-			return
+		n, what := r.stage(b, span)
+		b.counts[what]++
+		if n >= settleSize-1 {
+			r.settle(b)
 		}
-		r.recordModelCall(b, span)
+	case b.parents.has(spanKey(span.SpanID())):
+		r.nesting.hasChild(span.TraceID(), span.ParentSpanID())
+		b.deferred = append(b.deferred, deferredSpan{span: span, scope: scope, resource: resource})
+	default:
+		r.stageModelCall(b, span)
 	}
 }
 
 // readDeferred reads the model calls that have children, now that all children of the batch are known.
 func (r *spanReader) readDeferred(b *batch) {
+	var last pcommon.Map
 	for i := range b.deferred {
 		d := &b.deferred[i]
-		b.recorder.SetResource(d.resource)
-		r.dimensions.readResource(d.resource, &b.dimension)
-		r.reader.Read(d.span, d.scope, d.resource, &b.call)
-		r.recordModelCall(b, d.span)
+		if d.resource != last {
+			r.setResource(b, d.resource)
+			last = d.resource
+		}
+		b.session.Read(d.span, d.scope, d.resource, &b.call)
+		r.stageModelCall(b, d.span)
 	}
 }
 
-func (r *spanReader) recordModelCall(b *batch, span ptrace.Span) {
-	if !r.nesting.counts(span.TraceID(), span.SpanID(), span.ParentSpanID()) {
-		b.counts[outcomeNested]++
-		return
+func (r *spanReader) stageModelCall(b *batch, span ptrace.Span) {
+	n, what := r.stage(b, span)
+	b.calls = append(b.calls, modelCall{
+		trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(), outcome: what, staged: n,
+	})
+	if n >= settleSize-1 {
+		r.settle(b)
 	}
-	r.record(b, span)
 }
 
-func (r *spanReader) record(b *batch, span ptrace.Span) {
-	b.dimension.values = r.dimensions.readSpan(span.Attributes(), &b.dimension)
+// stage hands the call at hand to the recorder. It returns the number of the observation and what becomes of the
+// span if it counts.
+func (r *spanReader) stage(b *batch, span ptrace.Span) (int, outcome) {
+	b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
 	observe(&b.call, &b.obs)
 	b.obs.Dimensions = b.dimension.values
 	b.obs.TraceID = span.TraceID()
 	b.obs.SpanID = span.SpanID()
-	b.recorder.Record(&b.obs)
+	n := b.recorder.Stage(&b.obs)
 	if b.obs.Duration == llmmetrics.Absent {
-		b.counts[outcomeNoDuration]++
-	} else {
-		b.counts[outcomeRecorded]++
+		return n, outcomeNoDuration
 	}
+	return n, outcomeRecorded
+}
+
+// settle decides which of the staged model calls count, and commits.
+func (r *spanReader) settle(b *batch) {
+	for i := range b.calls {
+		c := &b.calls[i]
+		if r.nesting.counts(c.trace, c.span, c.parent) {
+			b.counts[c.outcome]++
+		} else {
+			b.recorder.Withdraw(c.staged)
+			b.counts[outcomeNested]++
+		}
+	}
+	b.calls = b.calls[:0]
+	b.recorder.Commit()
 }
 
 // observe says what a call adds to the metrics. It sets every field of obs but the dimensions and the ids.

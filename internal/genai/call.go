@@ -102,6 +102,10 @@ type Call struct {
 	// ErrorType is a low-cardinality name of the failure; empty when the operation succeeded.
 	ErrorType string
 
+	// Extra are the values of [ReaderConfig.Extra], in that order: scalars that are no empty text, and zero
+	// Values for attributes that the span does not have. Read keeps using the memory of the slice.
+	Extra []pcommon.Value
+
 	Start pcommon.Timestamp
 	End   pcommon.Timestamp
 }

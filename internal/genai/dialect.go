@@ -76,10 +76,10 @@ func (s *scan) dialect(scopeName string, resource pcommon.Map) Dialect {
 	switch {
 	case s.marks == 0:
 		return DialectUnknown
-	case s.text[slotFramework] == "strands-agents":
+	case s.textAt(slotFramework) == "strands-agents":
 		return DialectStrands
 	}
-	switch s.text[slotProvider] {
+	switch s.textAt(slotProvider) {
 	case "az.ai.agents", "azure.ai.agents", "microsoft.foundry", "microsoft.agents":
 		return DialectAzure
 	}

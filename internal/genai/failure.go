@@ -11,7 +11,7 @@ import (
 // name: it would cost a series for every failure, and may quote a prompt.
 func (s *scan) failure(span ptrace.Span) string {
 	failed := span.Status().Code() == ptrace.StatusCodeError
-	if name := s.text[slotError]; nameOfError(name) {
+	if name := s.textAt(slotError); nameOfError(name) {
 		return name
 	}
 	if !failed && !s.has(slotError) {
@@ -20,7 +20,7 @@ func (s *scan) failure(span ptrace.Span) string {
 	if !failed {
 		return ErrorOther
 	}
-	if name := s.text[slotErrorAlias]; nameOfError(name) {
+	if name := s.textAt(slotErrorAlias); nameOfError(name) {
 		return name
 	}
 	for i := span.Events().Len() - 1; i >= 0; i-- { // the last exception is the one that got away

@@ -26,7 +26,7 @@ func (s *scan) firstChunk(call *Call, span ptrace.Span) {
 		call.TimeToFirstChunk = s.number(slotFirstChunkAlias)
 	}
 	if call.TimeToFirstChunk == 0 && s.has(slotFirstTokenAt) {
-		at, err := time.Parse(time.RFC3339Nano, strings.Trim(s.text[slotFirstTokenAt], `"`))
+		at, err := time.Parse(time.RFC3339Nano, strings.Trim(s.textAt(slotFirstTokenAt), `"`))
 		if err == nil {
 			call.TimeToFirstChunk = s.since(call.Start, pcommon.NewTimestampFromTime(at))
 		}
@@ -34,7 +34,7 @@ func (s *scan) firstChunk(call *Call, span ptrace.Span) {
 	if call.TimeToFirstChunk == 0 && span.Events().Len() > 0 {
 		call.TimeToFirstChunk = s.chunkEvent(call.Start, span.Events())
 	}
-	call.Streaming = s.stream || call.TimeToFirstChunk > 0
+	call.Streaming = s.streams() || call.TimeToFirstChunk > 0
 }
 
 // serverToken resolves a name that OpenLIT writes in seconds and Strands in milliseconds.

@@ -226,7 +226,7 @@ type meaning struct {
 }
 
 func buildNames(meanings []meaning) *table {
-	t := &table{}
+	t := newTable(256)
 	rank := [slots]uint8{}
 	for i := range rank {
 		rank[i] = topRank

@@ -132,10 +132,10 @@ func is(name, lower string) bool { return name == lower || strings.EqualFold(nam
 // operation decides what the span is. Names of the conventions come first, then the marks of one dialect after
 // another, then evidence.
 func (s *scan) operation(dialect Dialect) (string, Kind) {
-	if name := s.text[slotOperation]; name != "" {
+	if name := s.textAt(slotOperation); name != "" {
 		op, kind := foldOperation(name)
 		// LangSmith's exporters call a retriever an embedding and a prompt template a chat.
-		switch run := s.text[slotRunType]; {
+		switch run := s.textAt(slotRunType); {
 		case kind == KindEmbeddings && is(run, "retriever"):
 			return OperationRetrieval, KindRetrieval
 		case kind == KindInference && is(run, "prompt"):
@@ -144,18 +144,18 @@ func (s *scan) operation(dialect Dialect) (string, Kind) {
 		return op, kind
 	}
 	switch {
-	case s.text[slotRunType] != "":
-		return foldRunType(s.text[slotRunType])
-	case s.text[slotAIKind] != "":
-		return foldAIKind(s.text[slotAIKind])
-	case s.text[slotOIKind] != "":
-		return foldOIKind(s.text[slotOIKind], s.has(slotPrompts))
-	case s.text[slotCallType] != "":
-		return foldCallType(s.text[slotCallType])
-	case s.text[slotLoopKind] != "":
-		return foldLoopKind(s.text[slotLoopKind])
-	case s.text[slotFuseKind] != "":
-		return foldFuseKind(s.text[slotFuseKind])
+	case s.textAt(slotRunType) != "":
+		return foldRunType(s.textAt(slotRunType))
+	case s.textAt(slotAIKind) != "":
+		return foldAIKind(s.textAt(slotAIKind))
+	case s.textAt(slotOIKind) != "":
+		return foldOIKind(s.textAt(slotOIKind), s.has(slotPrompts))
+	case s.textAt(slotCallType) != "":
+		return foldCallType(s.textAt(slotCallType))
+	case s.textAt(slotLoopKind) != "":
+		return foldLoopKind(s.textAt(slotLoopKind))
+	case s.textAt(slotFuseKind) != "":
+		return foldFuseKind(s.textAt(slotFuseKind))
 	}
 	// The order keeps what Write adds to a span from changing what the span is.
 	canonical := func(at slot) bool { return s.best[at] == topRank }

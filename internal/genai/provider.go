@@ -131,21 +131,21 @@ func providerOfModel(model string) string {
 
 // provider decides who served the call.
 func (s *scan) provider(kind Kind) string {
-	if s.text[slotProvider] != "" {
-		return s.text[slotProvider]
+	if s.textAt(slotProvider) != "" {
+		return s.textAt(slotProvider)
 	}
-	if system, vendor := s.text[slotSystem], s.text[slotVendor]; system != "" || vendor != "" {
+	if system, vendor := s.textAt(slotSystem), s.textAt(slotVendor); system != "" || vendor != "" {
 		return foldPair(system, vendor)
 	}
 	if kind.ModelCall() {
-		if guess := providerOfModel(s.text[slotRequestModel]); guess != "" {
+		if guess := providerOfModel(s.textAt(slotRequestModel)); guess != "" {
 			return guess
 		}
-		if guess := providerOfModel(s.text[slotResponseModel]); guess != "" {
+		if guess := providerOfModel(s.textAt(slotResponseModel)); guess != "" {
 			return guess
 		}
 	}
-	return s.text[slotFramework]
+	return s.textAt(slotFramework)
 }
 
 // foldPair maps OpenInference's pair, where the system is the maker of the API and the vendor is who hosts it.

@@ -11,16 +11,26 @@ import (
 
 // Reader reads spans of any dialect. It is safe for concurrent use.
 type Reader struct {
-	config ReaderConfig
+	names *table
+	extra int // how many further attributes are wanted
 }
 
 // ReaderConfig configures a [Reader]. The zero value is ready to use.
 type ReaderConfig struct {
+	// Extra names further attributes, without repetition; their values are left in [Call.Extra].
+	Extra []string
+
 	_ struct{} // keyed literals only
 }
 
 // NewReader returns a Reader.
-func NewReader(config ReaderConfig) *Reader { return &Reader{config: config} }
+func NewReader(config ReaderConfig) *Reader {
+	r := &Reader{names: names, extra: len(config.Extra)}
+	if r.extra > 0 {
+		r.names = names.with(config.Extra)
+	}
+	return r
+}
 
 // Read says what a span tells about one operation, and overwrites all of call. The span is not changed; the
 // strings of call alias it. scopeName is the name of the span's instrumentation scope and resource the
@@ -31,42 +41,42 @@ func NewReader(config ReaderConfig) *Reader { return &Reader{config: config} }
 //
 // Read allocates nothing for spans in the current conventions.
 func (r *Reader) Read(span ptrace.Span, scopeName string, resource pcommon.Map, call *Call) {
-	*call = Call{
-		InputTokens: Absent, OutputTokens: Absent, CacheReadTokens: Absent, CacheWriteTokens: Absent,
-		ReasoningTokens: Absent,
-		Start:           span.StartTimestamp(), End: span.EndTimestamp(),
+	var s scan
+	r.begin(&s, span, call)
+	for key, value := range span.Attributes().All() {
+		e := r.names.find(key)
+		if e == nil {
+			continue
+		}
+		if s.wants(e) {
+			s.take(e, value)
+		}
+		if e.extra != 0 {
+			call.keep(e.extra, value)
+		}
 	}
-	s := scan{longest: math.Inf(1)}
+	s.conclude(span, scopeName, resource, call)
+}
+
+func (r *Reader) begin(s *scan, span ptrace.Span, call *Call) {
+	extra := call.Extra[:0]
+	for range r.extra {
+		extra = append(extra, pcommon.Value{})
+	}
+	*call = Call{}
+	call.InputTokens, call.OutputTokens = Absent, Absent
+	call.CacheReadTokens, call.CacheWriteTokens, call.ReasoningTokens = Absent, Absent, Absent
+	call.Extra = extra
+	call.Start, call.End = span.StartTimestamp(), span.EndTimestamp()
+	s.marks, s.best = 0, [slots]uint8{}
+	s.longest = math.Inf(1)
 	if d, ok := call.Duration(); ok {
 		s.longest = d
 	}
-	for key, value := range span.Attributes().All() {
-		if e := names.find(key); e != nil {
-			s.marks |= e.marks
-			s.take(e, value)
-		}
-	}
-
-	call.Dialect = s.dialect(scopeName, resource)
-	call.Operation, call.Kind = s.operation(call.Dialect)
-	call.ConversationID = s.text[slotConversation]
-	call.AgentName = s.text[slotAgent]
-	call.WorkflowName = s.text[slotWorkflow]
-	call.ErrorType = s.failure(span)
-	if call.Kind == KindNone {
-		return
-	}
-	call.Provider = s.provider(call.Kind)
-	call.RequestModel = s.text[slotRequestModel]
-	call.ResponseModel = s.text[slotResponseModel]
-	call.ResponseID = s.text[slotResponseID]
-	s.entity(call, span)
-	s.usage(call, scopeName)
-	s.cost(call)
-	s.firstChunk(call, span)
 }
 
-// scan is what one pass over the attributes of a span finds.
+// scan is what one pass over the attributes of a span finds. What a slot holds is valid only when it has a rank:
+// so a scan is made ready for the next span by emptying the ranks alone.
 type scan struct {
 	longest float64 // seconds that a part of the operation may take
 	marks   marks
@@ -76,6 +86,49 @@ type scan struct {
 	numbers [numberSlots - countSlots]float64
 	stream  bool
 	whole   bool // slotServerToken was an integer
+}
+
+// wants notes an attribute and reports whether its value is better than what its slot holds.
+func (s *scan) wants(e *entry) bool {
+	s.marks |= e.marks
+	return e.rank > s.best[e.slot]
+}
+
+// keep puts the value of a further attribute into its place.
+func (c *Call) keep(extra uint16, value pcommon.Value) {
+	if value.Str() != "" || number(value) {
+		c.Extra[extra-1] = value
+	}
+}
+
+// number reports a scalar that is no string.
+func number(value pcommon.Value) bool {
+	switch value.Type() {
+	case pcommon.ValueTypeBool, pcommon.ValueTypeInt, pcommon.ValueTypeDouble:
+		return true
+	}
+	return false
+}
+
+// conclude makes of all attributes what the span says.
+func (s *scan) conclude(span ptrace.Span, scopeName string, resource pcommon.Map, call *Call) {
+	call.Dialect = s.dialect(scopeName, resource)
+	call.Operation, call.Kind = s.operation(call.Dialect)
+	call.ConversationID = s.textAt(slotConversation)
+	call.AgentName = s.textAt(slotAgent)
+	call.WorkflowName = s.textAt(slotWorkflow)
+	call.ErrorType = s.failure(span)
+	if call.Kind == KindNone {
+		return
+	}
+	call.Provider = s.provider(call.Kind)
+	call.RequestModel = s.textAt(slotRequestModel)
+	call.ResponseModel = s.textAt(slotResponseModel)
+	call.ResponseID = s.textAt(slotResponseID)
+	s.entity(call, span)
+	s.usage(call, scopeName)
+	s.cost(call)
+	s.firstChunk(call, span)
 }
 
 func (s *scan) has(at slot) bool { return s.best[at] != 0 }
@@ -89,23 +142,36 @@ func (s *scan) count(at slot) int64 {
 }
 
 // number returns the number in a slot, or zero.
-func (s *scan) number(at slot) float64 { return s.numbers[at-countSlots] }
-
-// take puts a value into the slot of its key unless the slot holds a better one.
-func (s *scan) take(e *entry, value pcommon.Value) {
-	if e.rank <= s.best[e.slot] {
-		return
+func (s *scan) number(at slot) float64 {
+	if s.best[at] == 0 {
+		return 0
 	}
+	return s.numbers[at-countSlots]
+}
+
+// textAt returns the text in a slot; empty when there is none.
+func (s *scan) textAt(at slot) string {
+	if s.best[at] == 0 {
+		return ""
+	}
+	return s.text[at]
+}
+
+func (s *scan) streams() bool { return s.best[slotStream] != 0 && s.stream }
+
+// take puts a value into the slot of its key. The caller knows that the slot does not hold a better one.
+func (s *scan) take(e *entry, value pcommon.Value) {
 	switch e.decode {
 	case asNothing:
 		if e.slot == slotNone {
 			return
 		}
 	case asText:
-		if value.Type() != pcommon.ValueTypeStr || value.Str() == "" {
+		text := value.Str() // empty for other types
+		if text == "" {
 			return
 		}
-		s.text[e.slot] = value.Str()
+		s.text[e.slot] = text
 	case asCount:
 		n, ok := countOf(value)
 		if !ok {
@@ -113,10 +179,11 @@ func (s *scan) take(e *entry, value pcommon.Value) {
 		}
 		s.counts[e.slot-textSlots] = n
 	case asProvider:
-		if value.Type() != pcommon.ValueTypeStr || value.Str() == "" {
+		name := value.Str()
+		if name == "" {
 			return
 		}
-		folded, framework := foldProvider(value.Str())
+		folded, framework := foldProvider(name)
 		if framework && e.slot == slotProvider {
 			if e.rank > s.best[slotFramework] {
 				s.text[slotFramework], s.best[slotFramework] = folded, e.rank
@@ -265,11 +332,11 @@ func boolOf(value pcommon.Value) (on, ok bool) {
 func (s *scan) entity(call *Call, span ptrace.Span) {
 	switch call.Kind {
 	case KindAgent:
-		call.AgentName = first(call.AgentName, s.entityIf("agent"), s.text[slotFunction])
+		call.AgentName = first(call.AgentName, s.entityIf("agent"), s.textAt(slotFunction))
 	case KindTool:
-		call.ToolName = first(s.text[slotTool], s.entityIf("tool"))
-		if call.ToolName == "" && is(s.text[slotRunType], "tool") {
-			call.ToolName = s.text[slotRunName]
+		call.ToolName = first(s.textAt(slotTool), s.entityIf("tool"))
+		if call.ToolName == "" && is(s.textAt(slotRunType), "tool") {
+			call.ToolName = s.textAt(slotRunName)
 		}
 		if call.ToolName == "" {
 			if name, ok := strings.CutPrefix(span.Name(), OperationExecuteTool+" "); ok {
@@ -282,10 +349,10 @@ func (s *scan) entity(call *Call, span ptrace.Span) {
 }
 
 func (s *scan) entityIf(kind string) string {
-	if s.text[slotLoopKind] != kind {
+	if s.textAt(slotLoopKind) != kind {
 		return ""
 	}
-	return s.text[slotEntity]
+	return s.textAt(slotEntity)
 }
 
 func first(texts ...string) string {

@@ -12,9 +12,9 @@ func (s *scan) usage(call *Call, scopeName string) {
 
 	if s.has(slotUsage) || s.has(slotInputDetails) || s.has(slotOutputDetails) {
 		var whole, parts details
-		whole.scan(s.text[slotUsage])
-		parts.scan(s.text[slotInputDetails])
-		parts.scan(s.text[slotOutputDetails])
+		whole.scan(s.textAt(slotUsage))
+		parts.scan(s.textAt(slotInputDetails))
+		parts.scan(s.textAt(slotOutputDetails))
 		alias = known(alias, whole.input())
 		output = known(output, whole.output())
 		total = known(total, whole.total())
@@ -70,13 +70,13 @@ func known(count, otherwise int64) int64 {
 func (s *scan) cost(call *Call) {
 	var details, usage float64
 	if s.has(slotCostDetails) {
-		details = costIn(s.text[slotCostDetails], "total")
+		details = costIn(s.textAt(slotCostDetails), "total")
 	}
 	if s.has(slotUsage) {
-		usage = costIn(s.text[slotUsage], "total_cost")
+		usage = costIn(s.textAt(slotUsage), "total_cost")
 	}
 	switch {
-	case s.has(slotCostAmount) && (!s.has(slotCurrency) || is(s.text[slotCurrency], "USD")):
+	case s.has(slotCostAmount) && (!s.has(slotCurrency) || is(s.textAt(slotCurrency), "USD")):
 		call.Cost = s.number(slotCostAmount)
 	case s.has(slotCost):
 		call.Cost = s.number(slotCost)
@@ -95,7 +95,7 @@ func (s *scan) cost(call *Call) {
 		call.Cost = 0
 		return
 	}
-	switch source := s.text[slotCostSource]; {
+	switch source := s.textAt(slotCostSource); {
 	case source == costSources[CostLangSmith]:
 		call.CostSource = CostLangSmith
 	case source == costSources[CostTable]:

@@ -133,8 +133,11 @@ func (o WriteOptions) Write(call *Call, span ptrace.Span) int {
 		if there&(writesCost|writesCostAmount) == 0 {
 			attributes.PutDouble(AttrUsageCost, call.Cost)
 			added++
+			text(writesCostSource, AttrCostSource, call.CostSource.String())
+		} else if call.CostSource != CostTable {
+			// A cost that is there but cannot be used, such as one in another currency, is not the table's.
+			text(writesCostSource, AttrCostSource, call.CostSource.String())
 		}
-		text(writesCostSource, AttrCostSource, call.CostSource.String())
 	}
 	if call.TimeToFirstChunk > 0 && there&writesFirstChunk == 0 {
 		attributes.PutDouble(AttrTimeToFirstChunk, call.TimeToFirstChunk)

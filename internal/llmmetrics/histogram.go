@@ -40,17 +40,19 @@ func (h *histogram) record(instrument int, ordered uint64) {
 		h.exp.record(instruments[instrument].scale.value(ordered), 1)
 		return
 	}
-	h.counts[bucketOf(orderedBounds[instrument], ordered)]++
+	h.counts[buckets[instrument].of(ordered)]++
 }
 
-// bucketOf counts the boundaries below v without branching: the outcome of a comparison is not predictable
-// here. Values and boundaries are below 2^63, so the sign of the difference tells which is greater.
-func bucketOf(bounds []uint64, v uint64) int {
-	n := uint64(0)
-	for _, b := range bounds {
-		n += (b - v) >> 63
+// touch reads from the ends of what an observation changes. The result is of no use.
+func (h *histogram) touch() uint64 {
+	t := h.total.lo + h.counts[0] + h.counts[maxBuckets/2]
+	if h.exp != nil {
+		t += uint64(h.exp.scale) + uint64(len(h.exp.ring.raw))
+		if len(h.exp.ring.raw) > 0 {
+			t += uint64(h.exp.ring.raw[0])
+		}
 	}
-	return int(n)
+	return t
 }
 
 func (h *histogram) count() uint64 {

@@ -193,13 +193,3 @@ func (s scale) value(ordered uint64) float64 {
 		return float64(ordered)
 	}
 }
-
-// orderedBounds are the boundaries of instruments as integers.
-var orderedBounds = func() (all [instrumentCount][]uint64) {
-	for i := range instruments {
-		for _, b := range instruments[i].Bounds {
-			all[i] = append(all[i], instruments[i].scale.ordered(b))
-		}
-	}
-	return all
-}()

@@ -51,12 +51,10 @@ func appendLabel(key []byte, v string) []byte {
 	if len(v) > maxLabelBytes {
 		v = cut(v)
 	}
-	if len(v) < 0x80 {
-		key = append(key, byte(len(v)))
-	} else {
-		key = binary.AppendUvarint(key, uint64(len(v)))
+	if len(v) >= 0x80 {
+		return append(binary.AppendUvarint(key, uint64(len(v))), v...)
 	}
-	return append(key, v...)
+	return append(append(key, byte(len(v))), v...)
 }
 
 // cut shortens a long value, not inside a character.
@@ -89,20 +87,15 @@ func validLabels(labels string) bool {
 	return true
 }
 
-// sanitized is o with every string made valid UTF-8 and short. It allocates, which only odd input pays for.
-func sanitized(o *Observation) *Observation {
-	c := *o
-	for _, s := range []*string{
-		&c.Operation, &c.Provider, &c.RequestModel, &c.ResponseModel,
-		&c.ToolName, &c.AgentName, &c.WorkflowName, &c.ErrorType,
-	} {
-		*s = sanitize(*s)
+// appendSanitized appends a key with every label made valid UTF-8. It allocates, which only odd input pays for.
+func appendSanitized(to, key []byte) []byte {
+	to = append(to, key[:keyHead]...)
+	for labels := string(key[keyHead:]); labels != ""; {
+		var v string
+		v, labels = nextLabel(labels)
+		to = appendLabel(to, sanitize(v))
 	}
-	c.Dimensions = make([]string, len(o.Dimensions))
-	for i, d := range o.Dimensions {
-		c.Dimensions[i] = sanitize(d)
-	}
-	return &c
+	return to
 }
 
 func sanitize(s string) string {

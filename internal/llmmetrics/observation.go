@@ -22,7 +22,8 @@ const (
 const Absent int64 = -1
 
 // Observation is what one operation adds. Its strings need to live only as long as the call of
-// [Recorder.Record]: a series owns copies. An empty string is an attribute that is absent.
+// [Recorder.Record], except ErrorType, which must live until the commit: a series owns copies. An empty string is
+// an attribute that is absent.
 type Observation struct {
 	Family Family
 

@@ -48,12 +48,12 @@ func TestBucketsIncludeTheirUpperBound(t *testing.T) {
 		require.Less(t, len(in.Bounds), maxBuckets)
 		for j, b := range in.Bounds {
 			v := in.scale.ordered(b)
-			assert.Equal(t, j, bucketOf(orderedBounds[i], v), "%s %v", in.Name, b)
-			assert.Equal(t, j+1, bucketOf(orderedBounds[i], v+1), "%s %v", in.Name, b)
+			assert.Equal(t, j, buckets[i].of(v), "%s %v", in.Name, b)
+			assert.Equal(t, j+1, buckets[i].of(v+1), "%s %v", in.Name, b)
 			assert.InDelta(t, b, in.scale.value(v), b*1e-15)
 		}
-		assert.Equal(t, 0, bucketOf(orderedBounds[i], 0))
-		assert.Equal(t, len(in.Bounds), bucketOf(orderedBounds[i], math.MaxInt64))
+		assert.Equal(t, 0, buckets[i].of(0))
+		assert.Equal(t, len(in.Bounds), buckets[i].of(math.MaxInt64))
 	}
 }
 

@@ -66,6 +66,23 @@ type usage struct {
 	firstChunk   *point // of streamed calls only
 }
 
+// outcome is the part of s for an error type that is valid and short; nil when there is none yet.
+func (s *series) outcome(errorType string) *outcome {
+	if errorType == "" {
+		return &s.success
+	}
+	return s.failed[errorType]
+}
+
+// touch reads from all over what a model call changes. The result is of no use.
+func (s *series) touch() uint64 {
+	t := s.success.duration.state.touch()
+	if u := s.usage; u != nil {
+		t += u.inputTokens.state.touch() + u.outputTokens.state.touch() + u.cost.state.touch()
+	}
+	return t
+}
+
 func (s *series) family() Family { return Family(s.key[keyHead-1] &^ familyOverflow) }
 func (s *series) overflow() bool { return s.key[keyHead-1]&familyOverflow != 0 }
 func (s *series) labels() string { return s.key[keyHead:] }

@@ -29,6 +29,8 @@ type otlpSink struct {
 	http string // base URL
 	grpc string // host:port
 
+	refuse func() bool // answers 503 while it says so; nil never does
+
 	mu      sync.Mutex
 	spans   []span
 	metrics map[string]pmetric.Metric // the last point set of each metric name
@@ -43,6 +45,10 @@ func newOTLPSink(t *testing.T) *otlpSink {
 		body, err := readBody(r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if s.refuse != nil && s.refuse() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
 		s.mu.Lock()

@@ -238,6 +238,7 @@ func leadingName(text []byte) (name, rest []byte) {
 var classEndings = []string{
 	"Error", "Exception", "Interrupt", "Exit", "Warning", "Timeout", "Failure", "Fault", "Cancelled", "Canceled",
 	"Iteration", "Refused", "Aborted", "Disconnect", "Command", "BubbleUp", "NotFound", "Exceeded", "Denied", "Unavailable",
+	"Exhausted", "Unauthenticated", "TooManyRequests", "InvalidArgument",
 }
 
 func isErrorClass(name []byte) bool {

@@ -326,3 +326,25 @@ func TestSpansOwnTheirMemory(t *testing.T) {
 		})
 	}
 }
+
+func TestLearnFromARootThatIsStillRunning(t *testing.T) {
+	root := `[{"id":"5b8aa5a2-d2c8-72e8-321c-f37308d69df2","trace_id":"5b8aa5a2-d2c8-72e8-321c-f37308d69df2","name":"root",
+		"run_type":"chain","status":"pending","start_time":"2026-11-02T09:15:30.125043","end_time":null,
+		"extra":{"metadata":{"OTEL_TRACE_ID":"5b8aa5a2d2c872e8321cf37308d69df2","OTEL_SPAN_ID":"00f067aa0ba902b7","thread_id":"conv-7"}}}]`
+	child := `[{"id":"00000000-0000-0000-53ce-929d0e0e4736","trace_id":"5b8aa5a2-d2c8-72e8-321c-f37308d69df2","name":"child",
+		"parent_run_id":"5b8aa5a2-d2c8-72e8-321c-f37308d69df2","run_type":"llm","status":"success",
+		"start_time":"2026-11-02T09:15:30.225043","end_time":"2026-11-02T09:15:31","extra":{"metadata":{
+		"OTEL_TRACE_ID":"5b8aa5a2d2c872e8321cf37308d69df2","OTEL_SPAN_ID":"53ce929d0e0e4736"}}}]`
+
+	var lineage Lineage
+	target := Target{ProjectName: "p", Lineage: &lineage}
+	translator := New(Settings{})
+	decode(t, []byte(root), false, func(run *langsmith.Run) { translator.Learn(run, target) })
+	spans := ptrace.NewSpanSlice()
+	decode(t, []byte(child), false, func(run *langsmith.Run) { translator.Append(run, target, spans) })
+
+	require.Equal(t, 1, spans.Len())
+	assert.Equal(t, "00f067aa0ba902b7", spans.At(0).ParentSpanID().String(), "the root's own span id, not one made of its run id")
+	conversation, _ := spans.At(0).Attributes().Get("gen_ai.conversation.id")
+	assert.Equal(t, "conv-7", conversation.AsString())
+}

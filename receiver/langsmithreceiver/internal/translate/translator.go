@@ -184,6 +184,17 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	return notes
 }
 
+// Learn tells the target's Lineage what a root says of its trace, though no span is made of it now: a root that is still
+// running, or went out in an earlier life. Other runs tell nothing that is not known without them.
+func (t *Translator) Learn(run *langsmith.Run, target Target) {
+	if target.Lineage == nil || len(run.Metadata) == 0 || !isRoot(run) {
+		return
+	}
+	t.meta = metadata{}
+	t.meta.read(run.Metadata)
+	target.Lineage.observe(run, traceID(run, t.meta.otelTraceID.Text()), spanID(run.ID, t.meta.otelSpanID.Text()), t.conversation(run))
+}
+
 // index prepares the indexes for the run. They must never be of an earlier one, whose memory this one may have.
 func (t *Translator) index(run *langsmith.Run, op operation) {
 	var inputs, outputs langsmith.Raw
