@@ -18,6 +18,9 @@ type Config struct {
 	// tools that read only that. Default false.
 	LegacySystem bool `mapstructure:"legacy_system"`
 
+	// Prices are those of calls that have no cost yet.
+	Prices genai.PriceConfig `mapstructure:"prices"`
+
 	_ struct{}
 }
 
@@ -36,7 +39,7 @@ func (c *Config) Validate() error {
 }
 
 func createDefaultConfig() component.Config {
-	return &Config{CacheTokens: "cache_creation"}
+	return &Config{CacheTokens: "cache_creation", Prices: genai.DefaultPriceConfig()}
 }
 
 func (c *Config) options() genai.WriteOptions {

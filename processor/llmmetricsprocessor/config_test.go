@@ -1,9 +1,14 @@
 package llmmetricsprocessor
 
 import (
+	"maps"
 	"os"
+	"reflect"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -11,6 +16,8 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 )
 
 func TestConfigs(t *testing.T) {
@@ -20,8 +27,24 @@ func TestConfigs(t *testing.T) {
 		want *Config
 		err  string
 	}{
-		"llm_metrics":         {want: &Config{CacheTokens: "cache_creation"}},
-		"llm_metrics/all":     {want: &Config{CacheTokens: "both", LegacySystem: true}},
+		"llm_metrics":     {want: &Config{CacheTokens: "cache_creation", Prices: genai.DefaultPriceConfig()}},
+		"llm_metrics/all": {want: &Config{CacheTokens: "both", LegacySystem: true, Prices: genai.DefaultPriceConfig()}},
+		"llm_metrics/prices": {want: &Config{CacheTokens: "cache_creation", Prices: genai.PriceConfig{
+			Enabled: true, File: "prices.yaml",
+			Models: []genai.ModelPrice{
+				{
+					Providers: []string{"azure"}, Model: "our-deployment",
+					From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: "2027-01-01T00:00:00Z",
+					ModelRates: genai.ModelRates{Input: usd(2), CacheRead: usd(0.5), Output: usd(8)},
+					Tiers:      []genai.PriceTier{{Above: 200_000, ModelRates: genai.ModelRates{Input: usd(4)}}},
+				},
+				{Regex: "gpt-4o(-mini)?", ModelRates: genai.ModelRates{Input: usd(0), Output: usd(0)}},
+			},
+		}}},
+		"llm_metrics/none":    {err: "prices: builtin: false leaves no prices; name a file, list models, or set enabled: false"},
+		"llm_metrics/rate":    {err: "prices::models::1: input: -1 is out of range; give USD per million tokens, 0 to 100000"},
+		"llm_metrics/tier":    {err: "prices::models::0: tiers[0].output: 1e+09 is out of range; give USD per million tokens, 0 to 100000"},
+		"llm_metrics/date":    {err: `prices::models::0: from: "tomorrow" is no date; write 2025-09-29 or 2025-09-29T16:00:00Z`},
 		"llm_metrics/unknown": {err: `cache_tokens: "cache_reads" is unknown: use cache_creation, cache_write or both`},
 		"llm_metrics/empty":   {err: `cache_tokens: "" is unknown: use cache_creation, cache_write or both`},
 	} {
@@ -41,15 +64,34 @@ func TestConfigs(t *testing.T) {
 }
 
 func TestUnknownOptionIsRefused(t *testing.T) {
-	conf := confmap.NewFromStringMap(map[string]any{"cache_token": "both"})
-	require.ErrorContains(t, conf.Unmarshal(NewFactory().CreateDefaultConfig()), "cache_token")
+	for key, value := range map[string]any{
+		"cache_token": "both",
+		"price":       map[string]any{"price": 1},
+		"inptu":       map[string]any{"models": []any{map[string]any{"model": "m", "inptu": 1}}},
+	} {
+		section := map[string]any{key: value}
+		if _, nested := value.(map[string]any); nested {
+			section = map[string]any{"prices": value}
+		}
+		err := confmap.NewFromStringMap(section).Unmarshal(NewFactory().CreateDefaultConfig())
+		require.ErrorContains(t, err, key)
+	}
 }
+
+func usd(v float64) *float64 { return &v }
 
 // TestDocumentedDefaults compares the defaults of the code with those of the README and of the schema.
 func TestDocumentedDefaults(t *testing.T) {
 	conf := confmap.New()
 	require.NoError(t, conf.Marshal(NewFactory().CreateDefaultConfig()))
-	code := conf.ToStringMap()
+	code := map[string]any{}
+	for _, key := range conf.AllKeys() {
+		value := conf.Get(key)
+		if list, ok := value.([]any); ok && len(list) == 0 {
+			value = []any{} // absent or empty is the same
+		}
+		code[strings.ReplaceAll(key, confmap.KeyDelimiter, ".")] = value
+	}
 
 	content, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -63,20 +105,53 @@ func TestDocumentedDefaults(t *testing.T) {
 
 	content, err = os.ReadFile("config.schema.yaml")
 	require.NoError(t, err)
-	var schema struct {
-		Properties map[string]struct {
-			Default any
-			Enum    []string
-		}
-	}
+	var schema property
 	require.NoError(t, yaml.Unmarshal(content, &schema))
 	inSchema := map[string]any{}
-	for key, property := range schema.Properties {
-		inSchema[key] = property.Default
-	}
+	schema.defaults("", inSchema)
 	assert.Equal(t, code, inSchema)
 	assert.Len(t, schema.Properties["cache_tokens"].Enum, len(cacheNames))
 	for _, name := range schema.Properties["cache_tokens"].Enum {
 		assert.Contains(t, cacheNames, name)
+	}
+
+	// The options of a price are the same in the configuration, in a price file, and in the schema.
+	price := schema.Properties["prices"].Properties["models"].Items
+	require.NotNil(t, price)
+	options := map[string]bool{}
+	tags(reflect.TypeFor[genai.ModelPrice](), options)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(options)), slices.Collect(maps.Keys(price.Properties)))
+	options = map[string]bool{}
+	tags(reflect.TypeFor[genai.PriceTier](), options)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(options)), slices.Collect(maps.Keys(price.Properties["tiers"].Items.Properties)))
+}
+
+// property is the part of a schema that tests look at.
+type property struct {
+	Default    any
+	Enum       []string
+	Properties map[string]property
+	Items      *property
+}
+
+// defaults collects the defaults of all options below a property by their dotted names.
+func (p property) defaults(path string, into map[string]any) {
+	for key, sub := range p.Properties {
+		if sub.Properties != nil {
+			sub.defaults(path+key+".", into)
+		} else {
+			into[path+key] = sub.Default
+		}
+	}
+}
+
+// tags collects the names of the options of a type.
+func tags(of reflect.Type, into map[string]bool) {
+	for field := range of.Fields() {
+		if field.Anonymous {
+			tags(field.Type, into)
+		} else if name := field.Tag.Get("mapstructure"); name != "" {
+			into[name] = true
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -15,8 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/xconfmap"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
@@ -56,6 +60,9 @@ func TestGoldens(t *testing.T) {
 		"default": NewFactory().CreateDefaultConfig().(*Config),
 		"write":   {CacheTokens: "cache_write"},
 		"all":     {CacheTokens: "both", LegacySystem: true},
+		"prices": {CacheTokens: "cache_creation", Prices: genai.PriceConfig{Enabled: true, Models: []genai.ModelPrice{
+			{Model: "claude-*", ModelRates: genai.ModelRates{Input: usd(1000), CacheRead: usd(0), Output: usd(0)}},
+		}}},
 	} {
 		t.Run(file, func(t *testing.T) {
 			sink := new(consumertest.TracesSink)
@@ -118,7 +125,88 @@ func TestTelemetry(t *testing.T) {
 		point("vercel", "derived", 1), point("vercel", "unchanged", 1),
 		point("unknown", "not_genai", 2),
 	}, metricdatatest.IgnoreTimestamp())
+
+	priced := func(how string, n int64) metricdata.DataPoint[int64] {
+		return metricdata.DataPoint[int64]{Value: n, Attributes: attribute.NewSet(
+			attribute.String("pricing", how), attribute.String("processor", "llm_metrics/one"),
+		)}
+	}
+	metadatatest.AssertEqualProcessorLlmMetricsCalls(t, tel, []metricdata.DataPoint[int64]{
+		priced("table", 4), priced("no_usage", 2),
+	}, metricdatatest.IgnoreTimestamp())
 	require.NoError(t, p.Shutdown(t.Context()))
+}
+
+// TestUnpricedCallsAreNamed holds that a call without a price gets no cost, and is counted by name.
+func TestUnpricedCallsAreNamed(t *testing.T) {
+	tel := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, tel.Shutdown(t.Context())) }()
+	set := metadatatest.NewSettings(tel)
+	set.ID = component.MustNewID("llm_metrics")
+	sink := new(consumertest.TracesSink)
+	p := start(t, NewFactory().CreateDefaultConfig(), set, sink)
+	batch := ptrace.NewTraces()
+	spans := batch.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+	for _, model := range []string{"tomorrows-model", "tomorrows-model", "gpt-4o"} {
+		require.NoError(t, spans.AppendEmpty().Attributes().FromRaw(map[string]any{
+			genai.AttrOperationName: "chat", genai.AttrProviderName: "openai", genai.AttrRequestModel: model,
+			genai.AttrInputTokens: 1_000_000, genai.AttrOutputTokens: 10,
+		}))
+	}
+	require.NoError(t, p.ConsumeTraces(t.Context(), batch))
+
+	var costs []any
+	for _, span := range sink.AllTraces()[0].ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+		raw := span.Attributes().AsRaw()
+		costs = append(costs, raw[genai.AttrUsageCost], raw[genai.AttrCostSource])
+	}
+	assert.Equal(t, []any{nil, nil, nil, nil, 2.5001, "table"}, costs)
+	id := attribute.String("processor", "llm_metrics")
+	metadatatest.AssertEqualProcessorLlmMetricsUnpricedCalls(t, tel, []metricdata.DataPoint[int64]{{
+		Value: 2, Attributes: attribute.NewSet(attribute.String("model", "tomorrows-model"), attribute.String("provider", "openai"), id),
+	}}, metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualProcessorLlmMetricsCalls(t, tel, []metricdata.DataPoint[int64]{
+		{Value: 2, Attributes: attribute.NewSet(attribute.String("pricing", "unknown_model"), id)},
+		{Value: 1, Attributes: attribute.NewSet(attribute.String("pricing", "table"), id)},
+	}, metricdatatest.IgnoreTimestamp())
+	require.NoError(t, p.Shutdown(t.Context()))
+}
+
+func TestPriceFileThatCannotBeReadIsRefused(t *testing.T) {
+	cfg := NewFactory().CreateDefaultConfig().(*Config)
+	cfg.Prices.File = "nowhere.yaml"
+	_, err := NewFactory().CreateTraces(t.Context(), processortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+	require.EqualError(t, err, `prices.file: "nowhere.yaml": no such file or directory; name a readable price file`)
+}
+
+// TestDocumentedPrices makes a table of the example in the README.
+func TestDocumentedPrices(t *testing.T) {
+	content, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	tried := 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(content), -1) {
+		retrieved, err := confmap.NewRetrievedFromYAML([]byte(block[1]))
+		require.NoError(t, err)
+		conf, err := retrieved.AsConf()
+		require.NoError(t, err)
+		section, err := conf.Sub("processors::llm_metrics")
+		require.NoError(t, err)
+		cfg := NewFactory().CreateDefaultConfig().(*Config)
+		require.NoError(t, section.Unmarshal(cfg))
+		require.NoError(t, xconfmap.Validate(cfg))
+		if tried += len(cfg.Prices.Models); len(cfg.Prices.Models) == 0 {
+			continue
+		}
+		table, err := genai.NewPriceTable(cfg.Prices)
+		require.NoError(t, err)
+		call := genai.Call{
+			Kind: genai.KindInference, Provider: "azure.ai.openai", RequestModel: "our-gpt-deployment", ResponseModel: "gpt-4o",
+			InputTokens: 1_000_000, CacheReadTokens: 500_000,
+		}
+		require.Equal(t, genai.PricingTable, table.Price(&call, pcommon.Map{}))
+		assert.InDelta(t, 1.375, call.Cost, 1e-12)
+	}
+	require.Equal(t, 2, tried)
 }
 
 // TestDocumentedLabels compares the labels of the telemetry with their documentation.
@@ -135,6 +223,11 @@ func TestDocumentedLabels(t *testing.T) {
 	}
 	assert.ElementsMatch(t, documented.Attributes["dialect"].Enum, slices.Collect(maps.Keys(dialects)))
 	assert.ElementsMatch(t, documented.Attributes["outcome"].Enum, outcomeNames[:])
+	var pricing []string
+	for p := range genai.Pricings {
+		pricing = append(pricing, genai.Pricing(p).String())
+	}
+	assert.ElementsMatch(t, documented.Attributes["pricing"].Enum, pricing)
 }
 
 func TestErrorOfTheNextComponentIsReturned(t *testing.T) {
