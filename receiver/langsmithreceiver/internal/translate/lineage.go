@@ -39,6 +39,19 @@ func (l *Lineage) parent(trace pcommon.TraceID, derived pcommon.SpanID) pcommon.
 	return derived
 }
 
+// MissesParent reports whether the run came in over OTLP and its parent is a root whose own span id is not known yet.
+// Such a root has the trace's id for a run id, and comes last: an instrumentation sends a span when it ends.
+func (l *Lineage) MissesParent(run *langsmith.Run) bool {
+	if run.ParentID.IsZero() || run.ParentID != run.TraceID {
+		return false
+	}
+	if run.Meta(metaOTelSpanID) == nil {
+		return false
+	}
+	_, known := l.parents.get(spanKey{traceID(run, run.Meta(metaOTelTraceID).Text()), spanIDOf(run.ParentID)})
+	return !known
+}
+
 // observe keeps what run tells about its relatives. The conversation must not alias the page.
 func (l *Lineage) observe(run *langsmith.Run, trace pcommon.TraceID, span pcommon.SpanID, conversation string) {
 	if derived := spanIDOf(run.ID); derived != span {

@@ -339,10 +339,17 @@ func TestLearnFromARootThatIsStillRunning(t *testing.T) {
 	var lineage Lineage
 	target := Target{ProjectName: "p", Lineage: &lineage}
 	translator := New(Settings{})
+	misses := func() (missing bool) {
+		decode(t, []byte(child), false, func(run *langsmith.Run) { missing = lineage.MissesParent(run) })
+		return missing
+	}
+	assert.True(t, misses(), "its parent's span id is told by the parent only")
+	decode(t, []byte(root), false, func(run *langsmith.Run) { assert.False(t, lineage.MissesParent(run), "a root has no parent") })
 	decode(t, []byte(root), false, func(run *langsmith.Run) { translator.Learn(run, target) })
 	spans := ptrace.NewSpanSlice()
 	decode(t, []byte(child), false, func(run *langsmith.Run) { translator.Append(run, target, spans) })
 
+	assert.False(t, misses())
 	require.Equal(t, 1, spans.Len())
 	assert.Equal(t, "00f067aa0ba902b7", spans.At(0).ParentSpanID().String(), "the root's own span id, not one made of its run id")
 	conversation, _ := spans.At(0).Attributes().Get("gen_ai.conversation.id")
