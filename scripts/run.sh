@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-state=${OTELCOL_LANGSMITH_STATE:-$PWD/state}
+# What was read of LangSmith and what was read of the simulator are kept apart.
+state=${OTELCOL_LANGSMITH_STATE:-$PWD/state}/$([ -n "${LANGSMITH_API_KEY:-}" ] && echo langsmith || echo simulator)
 export OTELCOL_LANGSMITH_STATE=$state
 mkdir -p "$state"
 log=$state/collector.log

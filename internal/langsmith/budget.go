@@ -55,11 +55,17 @@ const (
 	// unpublished stands for the limit of a server that publishes none. It does not bind: the time that answers
 	// take does, and what the server refuses.
 	unpublished = 10000
-	// unpublishedLeast and unpublishedRecovery are leastRate and recovery there, in requests a second.
+	// unpublishedLeast is leastRate there, in requests a second. unpublishedRecovery and unpublishedGrowth are what the
+	// rate regains each second, whichever is more: a number of requests a second, and a share of the rate. What the
+	// server bears can only be found out by trying, and a refusal may have had other reasons.
 	unpublishedLeast    = 0.2
-	unpublishedRecovery = 0.5
-	// strainInterval is how long failures count as one.
+	unpublishedRecovery = 1
+	unpublishedGrowth   = 0.15
+	// strainInterval is how long failures count together, leastStrain how many of them, and strainShare which share
+	// of the requests, are a sign that the server is overloaded.
 	strainInterval = 5 * time.Second
+	leastStrain    = 4
+	strainShare    = 0.2
 
 	// turnOfBackground is after how many requests of others one in the background has its turn.
 	turnOfBackground = 5
@@ -74,7 +80,10 @@ type Budget struct {
 
 // NewBudget makes a budget for the limits of an endpoint: LangSmith publishes limits for its own service. Other
 // servers have none that are known: there only refusals bind, and tell what the server bears.
-func NewBudget(endpoint string) *Budget {
+func NewBudget(endpoint string) *Budget { return newBudget(endpoint, 1) }
+
+// newBudget is a share of a budget of which there are as many in other processes.
+func newBudget(endpoint string, shares int) *Budget {
 	b := &Budget{}
 	for i, n := range ceilings {
 		if !isCloud(endpoint) {
@@ -82,7 +91,7 @@ func NewBudget(endpoint string) *Budget {
 			b.buckets[i].learns = true
 			continue
 		}
-		b.buckets[i] = newBucket(n)
+		b.buckets[i] = newBucket(n / float64(max(shares, 1)))
 	}
 	return b
 }
@@ -167,17 +176,20 @@ func (b *Budget) Throttled(class Class, wait time.Duration) {
 	b.buckets[class].cut(now, wait)
 }
 
-// Strained tells that the server could not answer a request of the class in time. Where no limit is published, the
-// class goes on at half its rate.
+// Strained tells that the server could not answer a request of the class. Where no limit is published, the class goes
+// on at half its rate when that happens often.
 func (b *Budget) Strained(class Class) {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := &b.buckets[class]
 	k.refill(now)
-	// Requests that were on their way together fail together: that is one sign.
-	if k.learns && now.Sub(k.strained) >= strainInterval {
-		k.strained = now
+	if now.Sub(k.strained) > strainInterval {
+		k.strained, k.strains = now, 0
+	}
+	k.strains++
+	if k.learns && k.strains >= leastStrain && k.strains >= strainShare*k.recent(now)*strainInterval.Seconds() {
+		k.strains = 0
 		k.slow(now)
 		k.tokens = min(k.tokens, 1)
 	}
@@ -216,8 +228,10 @@ type bucket struct {
 	filled time.Time
 	paused time.Time // end of the pause
 	// learns says that the plan is no published limit: what was refused is what tells.
-	learns   bool
-	strained time.Time // when the server last failed to answer in time
+	learns bool
+	// strains is how many failures there were since strained.
+	strains  float64
+	strained time.Time
 
 	// waiting is how many wait that do not give way, and others how many of them went out since the last one did
 	// that gives way.
@@ -270,7 +284,7 @@ func (k *bucket) refill(now time.Time) {
 	k.tokens = min(k.size, k.tokens+k.rate*seconds)
 	step := k.plan * recovery
 	if k.learns {
-		step = unpublishedRecovery
+		step = max(unpublishedRecovery, k.rate*unpublishedGrowth)
 	}
 	k.rate = min(k.plan, k.rate+step*seconds)
 }
@@ -315,7 +329,10 @@ var shared = struct {
 	budgets map[sharedKey]*sharedBudget
 }{budgets: map[sharedKey]*sharedBudget{}}
 
-type sharedKey struct{ endpoint, keyHash string }
+type sharedKey struct {
+	endpoint, keyHash string
+	shares            int
+}
 
 type sharedBudget struct {
 	budget *Budget
@@ -323,14 +340,15 @@ type sharedBudget struct {
 }
 
 // SharedBudget returns the budget that all users of an endpoint and key in this process share. Each call needs
-// one [ReleaseBudget]. The endpoint is as [NormalizeEndpoint] returns it, the hash as [KeyHash] does.
-func SharedBudget(endpoint, keyHash string) *Budget {
+// one [ReleaseBudget]. The endpoint is as [NormalizeEndpoint] returns it, the hash as [KeyHash] does. Shares is how many
+// processes use the key alike, 1 for this one alone: each takes its part of the published limits.
+func SharedBudget(endpoint, keyHash string, shares int) *Budget {
 	shared.Lock()
 	defer shared.Unlock()
-	key := sharedKey{endpoint, keyHash}
+	key := sharedKey{endpoint, keyHash, shares}
 	s := shared.budgets[key]
 	if s == nil {
-		s = &sharedBudget{budget: NewBudget(endpoint)}
+		s = &sharedBudget{budget: newBudget(endpoint, shares)}
 		shared.budgets[key] = s
 	}
 	s.users++

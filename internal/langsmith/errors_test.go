@@ -137,6 +137,29 @@ func TestPageSizer(t *testing.T) {
 		pages++
 	}
 	assert.Greater(t, pages, 100, "grows slowly after many failures")
+	// One page in twenty fails for another reason: that does not make pages small.
+	sum := 0
+	for n := range 2000 {
+		size := p.ask(0)
+		sum += size
+		if n%20 == 7 || n%77 == 0 {
+			p.tooHeavy(size)
+		} else {
+			p.ok(size)
+		}
+	}
+	assert.Greater(t, sum/2000, 700)
+	// A server that cannot do more than 600 is not asked for more all the time.
+	failed := 0
+	for range 2000 {
+		if size := p.ask(0); size > 600 {
+			p.tooHeavy(size)
+			failed++
+		} else {
+			p.ok(size)
+		}
+	}
+	assert.Less(t, failed, 100)
 	p.ok(1)
 	p.limit(300)
 	assert.Equal(t, 300, p.ask(0))

@@ -6,14 +6,18 @@ import (
 	"sync"
 )
 
-// pageSizer decides how many runs to ask for. It halves after pages that were too heavy, and grows back slowly.
+// pageSizer decides how many runs to ask for. It halves after pages that were too heavy, and grows back. A size that
+// came well before is taken up again soon, since a page may also fail for other reasons than its weight.
 type pageSizer struct {
 	mu   sync.Mutex
 	size int // what to ask for
 	cap  int // what the server allows
 	good int // pages in a row that came well since the last change
-	// patience is how many good pages it takes to grow. It rises with every failure, so that a server which
-	// cannot do more is not asked for more all the time.
+	// proven is the largest size that came well, and doubtful says that it has failed once since.
+	proven   int
+	doubtful bool
+	// patience is how many good pages it takes to grow beyond what is proven. It rises with every failure, so that a
+	// server which cannot do more is not asked for more all the time.
 	patience int
 }
 
@@ -40,13 +44,27 @@ func (p *pageSizer) ask(want int) int {
 func (p *pageSizer) ok(asked int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if asked < p.size || p.size >= p.cap {
+	if asked < p.size {
 		return
 	}
-	if p.good++; p.good >= p.patience {
-		p.good = 0
-		p.size = min(p.size+max(p.size/2, 1), p.cap)
+	if asked >= p.proven {
+		p.proven, p.doubtful = asked, false
 	}
+	if p.size >= p.cap {
+		return
+	}
+	beyond := p.size >= p.proven
+	if p.good++; beyond && p.good < p.patience {
+		return
+	}
+	p.good = 0
+	grown := min(p.size+max(p.size/2, 1), p.cap)
+	if beyond {
+		p.patience = max(p.patience-p.patience/4, firstPatience)
+	} else {
+		grown = min(grown, p.proven)
+	}
+	p.size = grown
 }
 
 // tooHeavy tells that a page of the size asked for did not come.
@@ -55,10 +73,16 @@ func (p *pageSizer) tooHeavy(asked int) {
 	defer p.mu.Unlock()
 	p.good = 0
 	// Of several requests that failed together, only the first changes the size.
-	if asked <= p.size {
-		p.size = max(asked/2, 1)
-		p.patience = min(p.patience*2, mostPatience)
+	if asked > p.size {
+		return
 	}
+	p.size = max(asked/2, 1)
+	if asked <= p.proven && !p.doubtful {
+		p.doubtful = true
+		return
+	}
+	p.proven = min(p.proven, p.size)
+	p.patience = min(p.patience*2, mostPatience)
 }
 
 // limit tells what the server allows at most.

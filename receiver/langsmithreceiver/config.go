@@ -48,6 +48,8 @@ type Config struct {
 	Lookback time.Duration `mapstructure:"lookback"`
 	// PendingTimeout is the age at which a run that does not finish is given up.
 	PendingTimeout time.Duration `mapstructure:"pending_timeout"`
+	// OnUpdate is ignore or emit: what happens with a run that changes after it went out.
+	OnUpdate string `mapstructure:"on_update"`
 
 	// CaptureContent is none, preview or full.
 	CaptureContent string `mapstructure:"capture_content"`
@@ -58,6 +60,16 @@ type Config struct {
 
 	// StorageID names the storage extension that keeps checkpoints.
 	StorageID *component.ID `mapstructure:"storage"`
+
+	Reconcile ReconcileConfig `mapstructure:"reconcile"`
+	// LeaderElector names the extension that decides which of several collectors reads.
+	LeaderElector *component.ID `mapstructure:"leader_elector"`
+	Shard         ShardConfig   `mapstructure:"shard"`
+
+	Telemetry TelemetryConfig `mapstructure:"telemetry"`
+
+	// malformed is what could not be decoded.
+	malformed error
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -70,6 +82,34 @@ type ProjectsConfig struct {
 	Exclude []string `mapstructure:"exclude"`
 	// Experiments includes projects that are tied to a dataset.
 	Experiments bool `mapstructure:"experiments"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// ReconcileConfig is about the comparison with LangSmith's own count of runs.
+type ReconcileConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// ShardConfig divides the projects among several collectors.
+type ShardConfig struct {
+	// Index is which of them this one is, from 0 on.
+	Index int `mapstructure:"index"`
+	// Total is how many there are.
+	Total int `mapstructure:"total"`
+
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+// TelemetryConfig chooses what the receiver tells about itself.
+type TelemetryConfig struct {
+	// ProjectLabel adds metrics that name projects.
+	ProjectLabel bool `mapstructure:"project_label"`
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -93,8 +133,11 @@ func createDefaultConfig() component.Config {
 		SettleDelay:        time.Minute,
 		Lookback:           15 * time.Minute,
 		PendingTimeout:     24 * time.Hour,
+		OnUpdate:           "ignore",
 		CaptureContent:     "none",
 		CaptureMetadata:    []string{},
+		Reconcile:          ReconcileConfig{Enabled: true},
+		Shard:              ShardConfig{Total: 1},
 	}
 }
 
@@ -105,12 +148,14 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 			return err
 		}
 	}
+	// Validate tells, so that this error looks like the others and comes with them.
+	c.malformed = takeMalformedDurations(conf)
 	return conf.Unmarshal(c)
 }
 
 // Validate checks what can be checked without a server.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateAccess(), c.validateSelection(), c.validateTimes(), c.validateCapture())
+	return errors.Join(c.malformed, c.validateAccess(), c.validateSelection(), c.validateTimes(), c.validateCapture())
 }
 
 func (c *Config) validateAccess() error {
@@ -148,6 +193,12 @@ func (c *Config) validateSelection() error {
 	if len(c.Projects.Include) == 0 {
 		errs = append(errs, errors.New(`projects.include: is empty, so nothing would be read: use ["*"] for all projects`))
 	}
+	switch {
+	case c.Shard.Total < 1:
+		errs = append(errs, fmt.Errorf("shard.total: %d is too few: use the number of collectors, at least 1", c.Shard.Total))
+	case c.Shard.Index < 0 || c.Shard.Index >= c.Shard.Total:
+		errs = append(errs, fmt.Errorf("shard.index: %d is not one of %d collectors: use a number from 0 to %d", c.Shard.Index, c.Shard.Total, c.Shard.Total-1))
+	}
 	for _, f := range []struct{ key, expression string }{
 		{"filter", c.Filter}, {"trace_filter", c.TraceFilter}, {"tree_filter", c.TreeFilter},
 	} {
@@ -181,6 +232,9 @@ func (c *Config) validateTimes() error {
 	}
 	if c.PendingTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("pending_timeout: %v would give up every run that is not finished at once: use a time such as 24h", c.PendingTimeout))
+	}
+	if c.OnUpdate != "ignore" && c.OnUpdate != "emit" {
+		errs = append(errs, fmt.Errorf("on_update: %q is unknown: use ignore, or emit to send the span again", c.OnUpdate))
 	}
 	if start, err := parseStartTime(c.StartTime); err != nil {
 		errs = append(errs, err)

@@ -58,10 +58,16 @@ func TestConfig(t *testing.T) {
 	all.SettleDelay = 30 * time.Second
 	all.Lookback = time.Hour
 	all.PendingTimeout = 48 * time.Hour
+	all.OnUpdate = "emit"
 	all.CaptureContent = "full"
 	all.CaptureMetadata = []string{"team", "env_*"}
 	all.ResponseDetails = true
 	all.StorageID = &storage
+	all.Telemetry.ProjectLabel = true
+	all.Reconcile.Enabled = false
+	elector := component.MustNewID("k8s_leader_elector")
+	all.LeaderElector = &elector
+	all.Shard.Index, all.Shard.Total = 2, 3
 	assert.Equal(t, all, loadConfig(t, "langsmith/all"))
 }
 
@@ -74,6 +80,9 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.APIKeyFile = "key" }, "api_key: stands beside api_key_file: remove one of them"},
 		{func(c *Config) { c.APIKey = "a b" }, "api_key: holds white space: copy the key again"},
 		{func(c *Config) { c.ClientConfig.Timeout = 0 }, "timeout: 0s would wait forever for a server that hangs: use a time such as 60s"},
+		{func(c *Config) { c.Shard.Total = 0 }, `shard.total: 0 is too few: use the number of collectors, at least 1`},
+		{func(c *Config) { c.Shard.Index, c.Shard.Total = 3, 3 }, `shard.index: 3 is not one of 3 collectors: use a number from 0 to 2`},
+		{func(c *Config) { c.OnUpdate = "send" }, `on_update: "send" is unknown: use ignore, or emit to send the span again`},
 		{func(c *Config) { c.WorkspaceID = "main" }, `workspace_id: "main" is no UUID: copy it from the settings of the workspace`},
 		{func(c *Config) { c.APIVersion = "v3" }, `api_version: "v3" is unknown: use auto, v1 or v2`},
 		{func(c *Config) { c.Projects.Include = nil }, `projects.include: is empty, so nothing would be read: use ["*"] for all projects`},
@@ -122,7 +131,7 @@ func keysOf(v reflect.Type, prefix string) []string {
 		tag, _, _ := strings.Cut(field.Tag.Get("mapstructure"), ",")
 		switch {
 		case !field.IsExported() || tag == "":
-		case field.Type == reflect.TypeFor[ProjectsConfig]():
+		case field.Type.Kind() == reflect.Struct && field.Type.PkgPath() == v.PkgPath() && field.Type != v:
 			keys = append(keys, keysOf(field.Type, prefix+tag+".")...)
 		default:
 			keys = append(keys, prefix+tag)
@@ -186,9 +195,11 @@ func TestSchema(t *testing.T) {
 	require.NoError(t, conf.Marshal(createDefaultConfig()))
 
 	var keys []string
-	check := func(prefix string, o object) {
+	var check func(prefix string, o object)
+	check = func(prefix string, o object) {
 		for key, property := range o.Properties {
-			if _, nested := schema.Defs[property.Ref]; nested {
+			if nested, ok := schema.Defs[property.Ref]; ok {
+				check(prefix+key+".", nested)
 				continue
 			}
 			keys = append(keys, prefix+key)
@@ -206,7 +217,34 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	check("", schema.object)
-	check("projects.", schema.Defs["projects_config"])
 	slices.Sort(keys)
 	assert.Equal(t, keysOf(reflect.TypeFor[Config](), ""), keys)
+}
+
+func TestDurationErrors(t *testing.T) {
+	for _, tt := range []struct {
+		values map[string]any
+		want   string
+	}{
+		{map[string]any{"collection_interval": "soon"}, `collection_interval: "soon" is no duration: use a number with a unit, such as 30s or 5m`},
+		{map[string]any{"collection_interval": "30"}, `collection_interval: "30" is no duration: use a number with a unit, such as 30s or 5m`},
+		{map[string]any{"settle_delay": 30}, `settle_delay: 30 has no unit: write it like 30s or 5m`},
+		{map[string]any{"lookback": true}, `lookback: true is no duration: use a number with a unit, such as 30s or 5m`},
+		{map[string]any{"timeout": "1 minute"}, `timeout: "1 minute" is no duration: use a number with a unit, such as 30s or 5m`},
+		{map[string]any{"idle_conn_timeout": "x"}, `idle_conn_timeout: "x" is no duration: use a number with a unit, such as 30s or 5m`},
+		{map[string]any{"tls": map[string]any{"reload_interval": "x"}}, `tls.reload_interval: "x" is no duration: use a number with a unit, such as 30s or 5m`},
+	} {
+		cfg := createDefaultConfig().(*Config)
+		cfg.APIKey = "secret"
+		require.NoError(t, confmap.NewFromStringMap(tt.values).Unmarshal(cfg))
+		assert.EqualError(t, cfg.Validate(), tt.want)
+	}
+	cfg := createDefaultConfig().(*Config)
+	require.NoError(t, confmap.NewFromStringMap(map[string]any{"settle_delay": 0, "lookback": "2h"}).Unmarshal(cfg))
+	assert.Zero(t, cfg.SettleDelay)
+	assert.Equal(t, 2*time.Hour, cfg.Lookback)
+
+	keys := map[string]bool{}
+	walkDurations(reflect.TypeFor[Config](), "", func(key string) { keys[key] = true })
+	assert.Subset(t, keys, map[string]bool{"collection_interval": true, "timeout": true, "tls.reload_interval": true, "pending_timeout": true})
 }

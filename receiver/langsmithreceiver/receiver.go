@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,50 +50,95 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	if r.cancel != nil {
 		return errors.New("receiver is running already")
 	}
+	var undo cleanup
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, undo.run())
+		}
+	}()
+	elector, err := findElector(host, r.cfg.LeaderElector)
+	if err != nil {
+		return err
+	}
 	client, err := openStorage(ctx, host, r.settings.ID, r.cfg.StorageID)
 	if err != nil {
 		return err
 	}
+	undo.add(func() error { return closeStorage(client) })
 	builder, err := metadata.NewTelemetryBuilder(r.settings.TelemetrySettings)
 	if err != nil {
-		return errors.Join(err, closeStorage(client))
+		return err
 	}
+	undo.add(func() error { builder.Shutdown(); return nil })
 	httpClient, err := r.cfg.ClientConfig.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
 	if err != nil {
-		builder.Shutdown()
-		return errors.Join(err, closeStorage(client))
+		return err
 	}
-	httpClient.Transport = newMeasuredTransport(httpClient.Transport, builder, r.settings.ID.String())
-	source, budget, err := r.newClient(httpClient)
+	measured := newMeasuredTransport(httpClient.Transport, builder, r.settings.ID.String())
+	httpClient.Transport = measured
+	source, budget, err := r.newClient(httpClient, measured.exchanged)
 	if err != nil {
-		builder.Shutdown()
-		return errors.Join(err, closeStorage(client))
+		return err
 	}
-	p, err := r.newPoller(ctx, host, source, builder, client)
+	undo.add(func() error { langsmith.ReleaseBudget(budget); httpClient.CloseIdleConnections(); return nil })
+	settings, err := r.pollerSettings(host)
 	if err != nil {
-		langsmith.ReleaseBudget(budget)
-		builder.Shutdown()
-		return errors.Join(err, closeStorage(client))
+		return err
 	}
-	if client == nil {
-		r.settings.Logger.Warn("no storage is set: a restart reads initial_lookback again (or everything since start_time), " +
-			"which repeats runs, and misses runs that are older; set storage to a storage extension")
+	settings.Source, settings.Budget, settings.Storage = source, budget, client
+	settings.Meters = poller.NewMeters(builder, r.settings.ID.String())
+
+	var run func(context.Context)
+	if elector == nil {
+		p, err := poller.New(ctx, settings)
+		if err != nil {
+			return err
+		}
+		settings.Meters.Leading(true)
+		run = p.Run
+	} else {
+		run = newLeadership(elector, settings).run
 	}
+	r.warn(client != nil)
 	var running context.Context
 	running, r.cancel = context.WithCancel(context.Background())
 	done := make(chan struct{})
 	r.done = done
 	go func() {
 		defer close(done)
-		defer builder.Shutdown()
-		defer langsmith.ReleaseBudget(budget)
-		defer httpClient.CloseIdleConnections()
-		p.Run(running)
-		if err := closeStorage(client); err != nil {
+		run(running)
+		if err := undo.run(); err != nil {
 			r.settings.Logger.Warn("closing the storage failed", zap.Error(err))
 		}
 	}()
 	return nil
+}
+
+// warn tells what a restart or another leader will cost.
+func (r *tracesReceiver) warn(stored bool) {
+	switch {
+	case stored:
+	case r.cfg.LeaderElector != nil:
+		r.settings.Logger.Warn("leader_elector is set and storage is not: each new leader begins with initial_lookback (or start_time), " +
+			"which repeats runs, and misses runs that are older; set storage to a storage extension that all collectors share")
+	default:
+		r.settings.Logger.Warn("no storage is set: a restart reads initial_lookback again (or everything since start_time), " +
+			"which repeats runs, and misses runs that are older; set storage to a storage extension")
+	}
+}
+
+// cleanup undoes what a start did, the last first.
+type cleanup []func() error
+
+func (c *cleanup) add(undo func() error) { *c = append(*c, undo) }
+
+func (c *cleanup) run() error {
+	var errs []error
+	for _, undo := range slices.Backward(*c) {
+		errs = append(errs, undo())
+	}
+	*c = nil
+	return errors.Join(errs...)
 }
 
 // Shutdown stops reading, and stores how far it came.
@@ -113,43 +159,41 @@ func (r *tracesReceiver) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (r *tracesReceiver) newPoller(ctx context.Context, host component.Host, source *langsmith.Client, builder *metadata.TelemetryBuilder, client storage.Client) (*poller.Poller, error) {
+// pollerSettings is what the configuration says. What a start opens is missing.
+func (r *tracesReceiver) pollerSettings(host component.Host) (poller.Settings, error) {
 	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: r.settings.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: r.settings,
 	})
 	if err != nil {
-		return nil, err
+		return poller.Settings{}, err
 	}
 	cfg := r.cfg
 	selection, err := poller.NewSelection(cfg.Projects.Include, cfg.Projects.Exclude)
 	if err != nil {
-		return nil, err
+		return poller.Settings{}, err
 	}
 	capture, err := parseCapture(cfg.CaptureContent)
 	if err != nil {
-		return nil, err
+		return poller.Settings{}, err
 	}
 	globs, err := translate.NewGlobSet(cfg.CaptureMetadata)
 	if err != nil {
-		return nil, err
+		return poller.Settings{}, err
 	}
 	start, err := parseStartTime(cfg.StartTime)
 	if err != nil {
-		return nil, err
+		return poller.Settings{}, err
 	}
 	storageID := ""
 	if cfg.StorageID != nil {
 		storageID = cfg.StorageID.String()
 	}
-	return poller.New(ctx, poller.Settings{
-		Source:    source,
+	return poller.Settings{
 		Consumer:  reporting{Traces: r.next, report: report},
-		Storage:   client,
 		StorageID: storageID,
 		Translate: translate.Settings{
 			Capture: capture, Metadata: globs, ResponseDetails: cfg.ResponseDetails, UIBase: langsmith.UIBase(cfg.ClientConfig.Endpoint),
 		},
-		Meters:      poller.NewMeters(builder, r.settings.ID.String()),
 		Logger:      r.settings.Logger,
 		Status:      func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },
 		Selection:   selection,
@@ -159,16 +203,19 @@ func (r *tracesReceiver) newPoller(ctx context.Context, host component.Host, sou
 		TreeFilter:  cfg.TreeFilter,
 		Cursor: cursor.Config{
 			Interval: cfg.CollectionInterval, Lookback: cfg.Lookback, Settle: cfg.SettleDelay, PendingTimeout: cfg.PendingTimeout,
+			EmitUpdates: cfg.OnUpdate == "emit", Reconcile: cfg.Reconcile.Enabled,
 		},
 		InitialLookback: cfg.InitialLookback,
 		StartTime:       langsmith.TimeOf(start),
 		Fingerprint:     cfg.fingerprint(),
 		KeyCanChange:    cfg.APIKeyFile != "",
-	})
+		ProjectLabel:    cfg.Telemetry.ProjectLabel,
+		Shard:           poller.Shard{Index: cfg.Shard.Index, Total: cfg.Shard.Total},
+	}, nil
 }
 
 // newClient returns a client and the request budget that it shares with others; the budget is to be released.
-func (r *tracesReceiver) newClient(httpClient *http.Client) (*langsmith.Client, *langsmith.Budget, error) {
+func (r *tracesReceiver) newClient(httpClient *http.Client, exchanged func(langsmith.Exchange)) (*langsmith.Client, *langsmith.Budget, error) {
 	key, err := r.key()
 	if err != nil {
 		return nil, nil, err
@@ -181,7 +228,7 @@ func (r *tracesReceiver) newClient(httpClient *http.Client) (*langsmith.Client, 
 	if err != nil {
 		return nil, nil, err
 	}
-	budget := langsmith.SharedBudget(endpoint, langsmith.KeyHash(key()))
+	budget := langsmith.SharedBudget(endpoint, langsmith.KeyHash(key()), r.cfg.Shard.Total)
 	client, err := langsmith.NewClient(langsmith.ClientConfig{
 		Endpoint:    r.cfg.ClientConfig.Endpoint,
 		APIKey:      key,
@@ -189,6 +236,7 @@ func (r *tracesReceiver) newClient(httpClient *http.Client) (*langsmith.Client, 
 		HTTP:        httpClient,
 		APIVersion:  version,
 		Budget:      budget,
+		OnExchange:  exchanged,
 		UserAgent:   r.settings.BuildInfo.Command + "/" + r.settings.BuildInfo.Version,
 	})
 	if err != nil {

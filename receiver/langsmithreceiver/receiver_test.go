@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -57,12 +59,13 @@ type memoryStorage struct {
 	mu     sync.Mutex
 	values map[string][]byte
 	open   bool
+	shared bool // several clients at a time, as a database has them
 }
 
 func (s *memoryStorage) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open {
+	if s.open && !s.shared {
 		return nil, os.ErrExist
 	}
 	s.open = true
@@ -291,27 +294,51 @@ func TestTelemetry(t *testing.T) {
 	settings := receivertest.NewNopSettings(component.MustNewType("langsmith"))
 	settings.TelemetrySettings = telemetry.NewTelemetrySettings()
 	sink := &consumertest.TracesSink{}
-	r, err := NewFactory().CreateTraces(t.Context(), settings, testConfig(server), sink)
+	cfg := testConfig(server)
+	cfg.Telemetry.ProjectLabel = true
+	r, err := NewFactory().CreateTraces(t.Context(), settings, cfg, sink)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), &testHost{}))
 	require.Eventually(t, func() bool { return sink.SpanCount() == 1 }, 10*time.Second, 10*time.Millisecond)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		for _, name := range []string{
-			"otelcol_receiver_accepted_spans", "otelcol_langsmith_receiver_runs_fetched", "otelcol_langsmith_receiver_runs_emitted",
-			"otelcol_langsmith_receiver_api_requests", "otelcol_langsmith_receiver_api_request_duration",
-			"otelcol_langsmith_receiver_lag", "otelcol_langsmith_receiver_projects",
+			"otelcol_receiver_accepted_spans", "otelcol_receiver_langsmith_runs_fetched", "otelcol_receiver_langsmith_runs_emitted",
+			"otelcol_receiver_langsmith_api_requests", "otelcol_receiver_langsmith_api_request_duration",
+			"otelcol_receiver_langsmith_lag", "otelcol_receiver_langsmith_projects", "otelcol_receiver_langsmith_budget_used",
+			"otelcol_receiver_langsmith_checkpoint_age",
 		} {
 			_, err := telemetry.GetMetric(name)
 			assert.NoError(c, err)
 		}
 	}, 10*time.Second, 10*time.Millisecond)
+	for name, label := range map[string]attribute.KeyValue{
+		"leader": attribute.String("receiver", settings.ID.String()), "project_lag": attribute.String("project", "shop/assistant"),
+	} {
+		m, err := telemetry.GetMetric("otelcol_receiver_langsmith_" + name)
+		require.NoError(t, err)
+		switch data := m.Data.(type) {
+		case metricdata.Gauge[int64]:
+			require.Len(t, data.DataPoints, 1)
+			assert.EqualValues(t, 1, data.DataPoints[0].Value)
+			assert.True(t, hasLabel(data.DataPoints[0].Attributes, label))
+		case metricdata.Gauge[float64]:
+			require.Len(t, data.DataPoints, 1)
+			assert.Less(t, data.DataPoints[0].Value, 60.0*61)
+			assert.True(t, hasLabel(data.DataPoints[0].Attributes, label))
+		}
+	}
 	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+func hasLabel(set attribute.Set, label attribute.KeyValue) bool {
+	value, ok := set.Value(label.Key)
+	return ok && value == label.Value
 }
 
 func TestEndpointOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"/api/v2/runs/query": "runs_v2", "/prefix/api/v1/runs/query": "runs_v1", "/api/v1/runs/query/validate": "validate",
-		"/api/v1/sessions": "projects", "/info": "info", "/api/v1/feedback": "other",
+		"/api/v1/sessions": "projects", "/info": "info", "/api/v1/runs/stats": "stats", "/api/v1/feedback": "other",
 	} {
 		assert.Equal(t, want, endpointOf(path))
 	}

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
 )
 
@@ -34,11 +35,19 @@ func (t *measuredTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	start := time.Now()
 	resp, err := t.next.RoundTrip(req)
 	endpoint := attribute.String("endpoint", endpointOf(req.URL.Path))
-	t.builder.LangsmithReceiverAPIRequestDuration.Record(context.Background(), time.Since(start).Seconds(),
+	t.builder.ReceiverLangsmithAPIRequestDuration.Record(context.Background(), time.Since(start).Seconds(),
 		metric.WithAttributes(t.receiver, endpoint))
-	t.builder.LangsmithReceiverAPIRequests.Add(context.Background(), 1,
+	t.builder.ReceiverLangsmithAPIRequests.Add(context.Background(), 1,
 		metric.WithAttributes(t.receiver, endpoint, attribute.String("outcome", outcomeOf(resp, err))))
 	return resp, err
+}
+
+// exchanged counts how long the request budget held a request back.
+func (t *measuredTransport) exchanged(e langsmith.Exchange) {
+	if e.Waited > 0 {
+		t.builder.ReceiverLangsmithBudgetWait.Add(context.Background(), e.Waited.Seconds(),
+			metric.WithAttributes(t.receiver, attribute.String("class", e.Class.String())))
+	}
 }
 
 // CloseIdleConnections lets a client close what it keeps open.
@@ -52,7 +61,7 @@ func (t *measuredTransport) CloseIdleConnections() {
 func endpointOf(path string) string {
 	for _, e := range []struct{ suffix, name string }{
 		{"/v2/runs/query", "runs_v2"}, {"/v1/runs/query", "runs_v1"}, {"/runs/query/validate", "validate"},
-		{"/sessions", "projects"}, {"/info", "info"},
+		{"/sessions", "projects"}, {"/info", "info"}, {"/runs/stats", "stats"},
 	} {
 		if strings.HasSuffix(path, e.suffix) {
 			return e.name

@@ -35,10 +35,7 @@ func TestBackendDown(t *testing.T) {
 	sink.refuse = down.Load
 	config := strings.Replace(pullConfig, `  file: {path: "{dir}/spans.jsonl", flush_interval: 1s}`,
 		"  otlp_http: {endpoint: "+sink.http+", sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}", 1)
-	config = strings.Replace(config, "exporters: [file, llm_metrics]", "exporters: [otlp_http]", 1)
-	config = strings.Replace(config, "    metrics: {receivers: [llm_metrics], exporters: [prometheus]}\n", "", 1)
-	config = strings.Replace(config, "  llm_metrics: {flush_interval: 1s}\n", "  forward:\n", 1)
-	config = strings.Replace(config, `connectors:`+"\n  forward:\n", "", 1)
+	config = strings.Replace(config, "exporters: [file, llm_metrics]", "exporters: [otlp_http, llm_metrics]", 1)
 	c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
 	received := func() int {
 		spans, _ := sink.received()
@@ -65,9 +62,11 @@ func TestBackendDown(t *testing.T) {
 	want := sim.runs(t)
 	require.Greater(t, len(want), 30000)
 	eventually(t, 3*time.Minute, "every run of the outage arrives", func() bool { return received() >= len(want) })
-	time.Sleep(3 * time.Second)
+	time.Sleep(5 * time.Second)
+	list := families(t, c.prom)
 	c.stop(t)
 	spans, _ := sink.received()
 	compareSpans(t, want, spans)
+	compareTotals(t, sim, sim.totals(t), want, list)
 	t.Logf("%d runs; %.0f MiB before the outage, at most %.0f MiB during it", len(want), memory, most)
 }

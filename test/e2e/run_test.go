@@ -61,7 +61,7 @@ func TestMakeRun(t *testing.T) {
 	}
 	assert.Contains(t, string(get(t, "http://localhost:8888/metrics")), "otelcol_")
 	get(t, "http://localhost:13133")
-	info, err := os.Stat(state + "/spans.jsonl")
+	info, err := os.Stat(state + "/simulator/spans.jsonl")
 	require.NoError(t, err)
 	assert.Positive(t, info.Size())
 	assert.Less(t, strings.Count(out.String(), "\n"), 20, "a few lines, not a log:\n%s", out.String())

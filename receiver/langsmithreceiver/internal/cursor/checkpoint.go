@@ -35,6 +35,7 @@ type record struct {
 	Head    langsmith.Time   `json:"head"`
 	Floor   langsmith.Time   `json:"floor"`
 	Swept   langsmith.Time   `json:"swept"`
+	Checked langsmith.Time   `json:"checked,omitempty"`
 	Gaps    [][2]int64       `json:"gaps,omitempty"`
 	Buckets []bucketInRecord `json:"buckets,omitempty"`
 }
@@ -61,7 +62,7 @@ func (p *Project) Changes(prefix string) []Change {
 	for _, f := range p.forgotten {
 		changes = append(changes, Change{Key: prefix + f})
 	}
-	rec := record{Version: Version, Head: p.head, Floor: p.floor, Swept: p.swept}
+	rec := record{Version: Version, Head: p.head, Floor: p.floor, Swept: p.swept, Checked: p.checked}
 	for _, w := range p.gaps {
 		rec.Gaps = append(rec.Gaps, [2]int64{int64(w.From), int64(w.To)})
 	}
@@ -127,10 +128,13 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 	}
 	p := newProject(cfg, rec.Head, rec.Floor, nil)
 	p.swept = rec.Swept
+	if cfg.Reconcile {
+		p.checked = rec.Checked
+	}
 	for _, g := range rec.Gaps {
 		p.gaps = p.gaps.add(Window{langsmith.Time(g[0]), langsmith.Time(g[1])})
 	}
-	if rec.Head <= 0 || rec.Floor > rec.Head || rec.Swept > rec.Head {
+	if rec.Head <= 0 || rec.Floor > rec.Head || rec.Swept > rec.Head || rec.Checked != bucketStart(rec.Checked) {
 		return nil, fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
 	}
 	if err := p.loadBuckets(rec, prefix, get); err != nil {

@@ -5,5 +5,6 @@
 // after they were first seen. A [Project] therefore keeps a head up to which start times were read, gaps behind
 // it that were not, the ids that were emitted and could be met again, and the runs that are not ready yet.
 //
-// It is pure: no I/O, no clock, no logger. Times come in as parameters. A Project belongs to one goroutine.
+// It is pure: no I/O, no clock, no logger. Times come in as parameters. A Project is not safe for
+// concurrent use, but several tasks of it may be under way, page by page in any order.
 package cursor

@@ -23,6 +23,8 @@ const (
 	Duplicate
 	// Updated means that the run went out before and changed since.
 	Updated
+	// EmitUpdated means that the run went out before, changed since, and goes out again.
+	EmitUpdated
 	// NoID and NoStart mean that the row cannot be used.
 	NoID
 	// NoStart see NoID.
@@ -34,7 +36,9 @@ type Decision struct {
 	Action Action
 	// Late says that the run arrived after its time had been read.
 	Late bool
-	// Entry is to be handed back when the run was accepted or abandoned; only of Emit and EmitUnfinished.
+	// Recovered says that only the comparison with LangSmith found the run; only of Emit and EmitUnfinished.
+	Recovered bool
+	// Entry is to be handed back when the run was accepted or abandoned; only of Emit, EmitUnfinished and EmitUpdated.
 	Entry Entry
 }
 
@@ -61,24 +65,20 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		t.answered[run.ID] = true
 	} else {
 		if !t.Window.Contains(run.Start) {
+			t.outside(run.Start)
 			return Decision{}
 		}
 		t.row(run.Start)
 	}
 	w := p.wait(run.ID, run.Start)
-	if t.Kind == KindSweep {
-		return p.observeIdentity(run, w, now)
+	if t.Kind == KindSweep || t.Kind == KindReconcile {
+		return p.observeIdentity(t, run, w, now)
 	}
 	if _, ok := p.inFlight[run.ID]; ok {
 		return Decision{Action: Duplicate}
 	}
 	if have, ok := p.revision(run.ID, run.Start); ok {
-		p.prices.learn(run)
-		if now := revisionOf(run); now != have {
-			p.remember(run.ID, run.Start, now)
-			return Decision{Action: Updated}
-		}
-		return Decision{Action: Duplicate}
+		return p.observeKnown(run, have)
 	}
 	if w == nil {
 		if t.Kind == KindRecheck || !p.retained(run.Start) {
@@ -88,7 +88,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
 	if action == Wait {
-		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline}
+		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline, missed: w != nil && w.missed}
 		next.due = p.nextLook(&next, now)
 		if deadline != 0 {
 			next.due = min(next.due, max(deadline, now))
@@ -97,11 +97,30 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Wait, Late: late}
 	}
 	p.inFlight[run.ID] = struct{}{}
-	return Decision{Action: action, Late: late, Entry: Entry{run.ID, run.Start, revisionOf(run)}}
+	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, revisionOf(run)}}
 }
 
-// observeIdentity decides about a row of a sweep, which has no more than identity, times and status.
-func (p *Project) observeIdentity(run *langsmith.Run, w *Waiting, now langsmith.Time) Decision {
+// observeKnown decides about a run that went out before.
+func (p *Project) observeKnown(run *langsmith.Run, have uint32) Decision {
+	p.prices.learn(run)
+	revision := revisionOf(run)
+	switch {
+	case revision == have:
+		p.dropWaiting(run.ID, run.Start) // a sweep may have thought otherwise
+		return Decision{Action: Duplicate}
+	case p.cfg.EmitUpdates && run.Finished():
+		// The revision is noted when the run has gone out.
+		p.inFlight[run.ID] = struct{}{}
+		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revision}}
+	}
+	p.dropWaiting(run.ID, run.Start)
+	p.remember(run.ID, run.Start, revision)
+	return Decision{Action: Updated}
+}
+
+// observeIdentity decides about a row of a sweep, which has no more than identity, times and status, and what makes
+// the revision if updates go out.
+func (p *Project) observeIdentity(t *Task, run *langsmith.Run, w *Waiting, now langsmith.Time) Decision {
 	if w != nil {
 		if run.Finished() && w.Deadline == 0 {
 			w.due = min(w.due, now)
@@ -111,16 +130,26 @@ func (p *Project) observeIdentity(run *langsmith.Run, w *Waiting, now langsmith.
 	if _, ok := p.inFlight[run.ID]; ok {
 		return Decision{}
 	}
-	if _, ok := p.revision(run.ID, run.Start); ok {
+	if have, ok := p.revision(run.ID, run.Start); ok {
+		if p.cfg.EmitUpdates && run.Finished() && revisionOf(run) != have {
+			p.askFor(run, now)
+		}
 		return Decision{}
 	}
 	// Below the floor ids are forgotten, and a gap will be read anyway.
 	if run.Start < p.floor || p.gaps.contains(run.Start) {
 		return Decision{}
 	}
+	t.found++
+	p.askFor(run, now)
+	p.wait(run.ID, run.Start).missed = t.Kind == KindReconcile
+	return Decision{Action: Wait, Late: t.Kind == KindSweep}
+}
+
+// askFor lets a run be read in full.
+func (p *Project) askFor(run *langsmith.Run, now langsmith.Time) {
 	p.putWaiting(Waiting{ID: run.ID, Start: run.Start, due: now, late: true})
 	p.queueDue = min(p.queueDue, now)
-	return Decision{Action: Wait, Late: true}
 }
 
 // ready decides whether a run goes out, and else until when it waits.
@@ -141,7 +170,7 @@ func (p *Project) ready(run *langsmith.Run, w *Waiting, now langsmith.Time) (Act
 	}
 	if deadline == 0 {
 		end := now
-		if run.End != 0 {
+		if run.End != 0 && !p.lacksMore(run) {
 			end = min(run.End, now) // the end is by the clock of somebody else
 		}
 		deadline = end.Add(p.cfg.Settle)
@@ -149,15 +178,24 @@ func (p *Project) ready(run *langsmith.Run, w *Waiting, now langsmith.Time) (Act
 	if now < deadline {
 		return Wait, deadline
 	}
-	if hasTokens(run) {
+	if hasTokens(run) && !hasCost(run) {
 		p.prices.unpriced(run, now)
 	}
 	return Emit, 0
 }
 
+// WaitFor makes finished runs wait for something besides tokens and cost, which other runs tell: as long as incomplete
+// says so, and at most the settle delay from when they were first read.
+func (p *Project) WaitFor(incomplete func(*langsmith.Run) bool) { p.incomplete = incomplete }
+
+func (p *Project) lacksMore(run *langsmith.Run) bool { return p.incomplete != nil && p.incomplete(run) }
+
 // complete reports whether LangSmith has nothing more to fill in: only calls of models have tokens and cost, and
 // a failed one may never get them.
 func (p *Project) complete(run *langsmith.Run, now langsmith.Time) bool {
+	if p.lacksMore(run) {
+		return false
+	}
 	if !callsModel(run) {
 		return true
 	}

@@ -30,6 +30,12 @@ type Config struct {
 	Settle time.Duration
 	// PendingTimeout is the age at which a run that does not finish is given up.
 	PendingTimeout time.Duration
+	// EmitUpdates lets runs go out again that changed after they went out.
+	EmitUpdates bool
+	// Reconcile makes [KindReconcile] tasks, and remembers ids until then.
+	Reconcile bool
+	// ReconcileRuns is after how many runs a window is compared even if it is not an hour long; 0 means 100 000.
+	ReconcileRuns int
 	// WindowPages is after how many pages a window is cut, if it can be; 0 means 50.
 	WindowPages int
 	// OverlapRows is how many rows that were read before a live window may repeat; 0 means 1000.
@@ -47,12 +53,17 @@ type Project struct {
 	// swept is the head at the last full sweep: what started more than the lookback before it is done with.
 	// Zero before the first read.
 	swept langsmith.Time
-	gaps  ranges
+	// checked is the time up to which was compared with LangSmith. Zero before the first read, and without
+	// reconciliation. Always the start of a bucket.
+	checked langsmith.Time
+	gaps    ranges
 	memory
-	dirty bool // head, floor, swept or gaps are not stored
+	dirty bool // head, floor, swept, checked or gaps are not stored
 
 	inFlight map[langsmith.UUID]struct{}
 	prices   prices
+	// incomplete is set by [Project.WaitFor].
+	incomplete func(*langsmith.Run) bool
 
 	// What follows is not stored.
 	liveDue  langsmith.Time
@@ -60,10 +71,15 @@ type Project struct {
 	step     time.Duration
 	// turn is the gap to read next, usually the oldest: one that fails lets the others go first.
 	turn int
+	// running are the backfills under way. Their windows are disjoint.
+	running []*Task
 	// sweeping is what the sweep under way still has to read, and sweptNext the head when it began.
-	sweeping  ranges
-	sweptNext langsmith.Time
-	sweepDue  langsmith.Time
+	sweeping     ranges
+	sweptNext    langsmith.Time
+	sweepDue     langsmith.Time
+	sweepRunning bool
+	reconciling  bool
+	reconcileDue langsmith.Time
 	// queue holds waiting runs to be read again, oldest start first.
 	queue    []Waiting
 	queueDue langsmith.Time
@@ -81,6 +97,9 @@ func newProject(cfg Config, head, floor langsmith.Time, gaps ranges) *Project {
 	}
 	if cfg.OverlapRows <= 0 {
 		cfg.OverlapRows = 1000
+	}
+	if cfg.ReconcileRuns <= 0 {
+		cfg.ReconcileRuns = 100_000
 	}
 	return &Project{
 		cfg: cfg, head: head, floor: floor, gaps: gaps, dirty: true,
@@ -115,15 +134,18 @@ func (p *Project) Next(now langsmith.Time) *Task {
 	if t := p.Urgent(now); t != nil {
 		return t
 	}
+	return p.Background(now)
+}
+
+// Background is what can be read now beside all that is being read already, nil when there is nothing.
+func (p *Project) Background(now langsmith.Time) *Task {
 	if t := p.sweep(now); t != nil {
 		return t
 	}
-	if len(p.gaps) > 0 {
-		w := p.gaps[p.turn%len(p.gaps)]
-		w.To = min(w.To, w.From.Add(p.step))
-		return newTask(KindBackfill, w, now)
+	if t := p.backfill(now); t != nil {
+		return t
 	}
-	return nil
+	return p.reconcile(now)
 }
 
 // Urgent is what has to be read now even while a backfill or a sweep is under way, nil when nothing is due.
@@ -156,6 +178,14 @@ func (p *Project) UrgentDue(now langsmith.Time) langsmith.Time {
 	return max(due, now)
 }
 
+// SweepDue is when [Project.Background] looks for late runs again.
+func (p *Project) SweepDue(now langsmith.Time) langsmith.Time {
+	if p.cfg.Lookback == 0 || p.swept == 0 || p.sweepRunning {
+		return now.Add(time.Hour)
+	}
+	return max(p.sweepDue, now)
+}
+
 func (p *Project) live(now langsmith.Time) *Task {
 	now = floorMicrosecond(now)
 	// A head that stayed behind (first start, outage) is not caught up in one window: that would keep new runs
@@ -165,16 +195,22 @@ func (p *Project) live(now langsmith.Time) *Task {
 		p.gaps = p.gaps.add(Window{p.liveFrom(), to})
 		p.head = to
 		p.dirty = true
+		// All ids of a long gap would have to be remembered.
+		p.skipReconcile(to)
 	}
 	if p.swept == 0 {
 		p.swept, p.dirty = p.head, true
+	}
+	if p.checked == 0 {
+		p.skipReconcile(p.head)
 	}
 	t := newTask(KindLive, Window{p.liveFrom(), max(now, p.head)}, now)
 	t.head = p.head
 	return t
 }
 
-// liveFrom is where the next live window begins.
+// liveFrom is where the next live window begins: a little before the head, but not inside of a gap, which will be
+// read anyway.
 func (p *Project) liveFrom() langsmith.Time {
 	overlap := min(max(2*p.cfg.Interval, time.Minute), p.cfg.Lookback)
 	if p.liveRate > 0 {
@@ -182,13 +218,17 @@ func (p *Project) liveFrom() langsmith.Time {
 		affordable := time.Duration(float64(p.cfg.OverlapRows) / p.liveRate * float64(time.Second))
 		overlap = min(overlap, max(affordable, minOverlap))
 	}
-	return max(p.floor, floorMicrosecond(p.head.Add(-overlap)))
+	from := max(p.floor, floorMicrosecond(p.head.Add(-overlap)))
+	if n := len(p.gaps); n > 0 {
+		from = max(from, min(p.gaps[n-1].To, p.head))
+	}
+	return from
 }
 
 // sweep looks for runs that arrived late. A sweep goes over all that is not done with, but for the gaps, which
 // will be read anyway.
 func (p *Project) sweep(now langsmith.Time) *Task {
-	if p.cfg.Lookback == 0 || now < p.sweepDue || p.swept == 0 {
+	if p.cfg.Lookback == 0 || now < p.sweepDue || p.swept == 0 || p.sweepRunning {
 		return nil
 	}
 	if len(p.sweeping) == 0 {
@@ -206,6 +246,7 @@ func (p *Project) sweep(now langsmith.Time) *Task {
 		p.sweepDone()
 		return nil
 	}
+	p.sweepRunning = true
 	return newTask(KindSweep, p.sweeping[0], now)
 }
 
@@ -293,9 +334,11 @@ func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
 		}
 		p.advance(t)
 	case KindBackfill:
+		p.ended(t)
 		p.gaps = p.gaps.remove(t.Window)
 		p.turn, p.dirty = 0, true
 		switch {
+		case t.part: // says nothing about whole windows
 		case t.rows == 0:
 			p.step = min(4*p.step, maxStep)
 		case t.pages*4 <= p.cfg.WindowPages:
@@ -303,11 +346,14 @@ func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
 		}
 		p.prune()
 	case KindSweep:
+		p.sweepRunning = false
 		if p.sweeping = p.sweeping.remove(t.Window); len(p.sweeping) == 0 {
 			p.sweepDone()
 		}
 	case KindRecheck:
 		gone = p.missing(t, now)
+	case KindReconcile:
+		p.reconciled(t)
 	}
 	return gone
 }
@@ -326,6 +372,7 @@ func (p *Project) Stop(t *Task, now langsmith.Time) {
 			p.advance(t)
 		}
 	case KindBackfill:
+		p.ended(t)
 		if read.Empty() {
 			p.step = max(t.Window.Length()/2, minStep)
 			p.turn++
@@ -335,6 +382,7 @@ func (p *Project) Stop(t *Task, now langsmith.Time) {
 		p.dirty = true
 		p.prune()
 	case KindSweep:
+		p.sweepRunning = false
 		p.sweeping = p.sweeping.remove(read)
 	case KindRecheck:
 		for _, asked := range t.asked {
@@ -343,6 +391,8 @@ func (p *Project) Stop(t *Task, now langsmith.Time) {
 			}
 		}
 		p.queueDue = now
+	case KindReconcile:
+		p.notReconciled(t, now)
 	}
 }
 
@@ -372,9 +422,9 @@ func (p *Project) advance(t *Task) {
 
 // prune forgets ids that no window can meet again.
 func (p *Project) prune() {
-	done := p.swept.Add(-p.cfg.Lookback)
-	if p.cfg.Lookback == 0 {
-		done = p.head
+	done := p.settled()
+	if p.checked != 0 {
+		done = min(done, p.checked)
 	}
 	if floor := bucketStart(done); floor > p.floor {
 		p.floor, p.dirty = floor, true

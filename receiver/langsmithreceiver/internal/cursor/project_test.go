@@ -78,6 +78,21 @@ func TestSettling(t *testing.T) {
 	assert.Equal(t, Emit, p.Observe(task, finished(4, begin-30*second), begin+second).Action, "as soon as the cost is there")
 }
 
+func TestRunsWaitForWhatElseIsMissing(t *testing.T) {
+	p, task := live(t)
+	missing := true
+	p.WaitFor(func(*langsmith.Run) bool { return missing })
+	run := finished(1, begin-30*second)
+	deadline := langsmith.Time(begin).Add(testConfig.Settle)
+	assert.Equal(t, Wait, p.Observe(task, run, begin).Action)
+	assert.Equal(t, Wait, p.Observe(task, run, deadline-1).Action)
+	assert.Equal(t, Emit, p.Observe(task, run, deadline).Action, "not longer than settle_delay after it was first read")
+
+	assert.Equal(t, Wait, p.Observe(task, finished(2, begin-30*second), begin).Action)
+	missing = false
+	assert.Equal(t, Emit, p.Observe(task, finished(2, begin-30*second), begin+1).Action, "as soon as it is there")
+}
+
 func TestModelsWithoutPriceDoNotWaitTwice(t *testing.T) {
 	run := func(n uint64, model string, cost float64) *langsmith.Run {
 		r := finished(n, begin-30*second)
@@ -107,6 +122,45 @@ func TestUpdatesAreToldOnce(t *testing.T) {
 	p.Accept([]Entry{p.Observe(task, chain, begin).Entry})
 	chain.TotalCost.Value = 0.7
 	assert.Equal(t, Duplicate, p.Observe(task, chain, begin).Action, "the sum over its children")
+}
+
+func TestUpdatesGoOutAgain(t *testing.T) {
+	p, task := live(t)
+	p.cfg.EmitUpdates = true
+	run := finished(1, begin-30*second)
+	p.Accept([]Entry{p.Observe(task, run, begin).Entry})
+	assert.Equal(t, Duplicate, p.Observe(task, run, begin).Action)
+	run.TotalCost.Value = 0.7
+	d := p.Observe(task, run, begin)
+	require.Equal(t, EmitUpdated, d.Action)
+	assert.Equal(t, Duplicate, p.Observe(task, run, begin).Action, "in flight")
+	p.Abandon([]Entry{d.Entry})
+	d = p.Observe(task, run, begin)
+	require.Equal(t, EmitUpdated, d.Action, "did not go out")
+	p.Accept([]Entry{d.Entry})
+	assert.Equal(t, Duplicate, p.Observe(task, run, begin).Action)
+
+	// A sweep sees a change and has the run read in full.
+	p.Finish(task, begin)
+	sweep := newTask(KindSweep, task.Window, begin)
+	assert.Equal(t, Ignore, p.Observe(sweep, run, begin).Action)
+	assert.Zero(t, p.Waiting())
+	run.Tags = []byte(`["late"]`)
+	assert.Equal(t, Ignore, p.Observe(sweep, run, begin).Action)
+	recheck := p.Urgent(begin + second)
+	require.NotNil(t, recheck)
+	require.Equal(t, []langsmith.UUID{id(1)}, recheck.IDs)
+	d = p.Observe(recheck, run, begin+second)
+	require.Equal(t, EmitUpdated, d.Action)
+	p.Accept([]Entry{d.Entry})
+	p.Finish(recheck, begin+second)
+	assert.Zero(t, p.Waiting())
+
+	p.askFor(run, begin)
+	recheck = p.Urgent(begin + 2*second)
+	require.NotNil(t, recheck)
+	assert.Equal(t, Duplicate, p.Observe(recheck, run, begin+2*second).Action)
+	assert.Zero(t, p.Waiting(), "asked for in vain")
 }
 
 func TestPendingRunsAreReadAgainUntilTheyAreGivenUp(t *testing.T) {

@@ -51,6 +51,8 @@ type Waiting struct {
 	due langsmith.Time
 	// late marks a run that a sweep found: it was never read in full.
 	late bool
+	// missed marks a run that a comparison with LangSmith found.
+	missed bool
 }
 
 // memory is the buckets of a project by their start.

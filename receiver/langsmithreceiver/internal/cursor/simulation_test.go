@@ -66,6 +66,7 @@ type simulation struct {
 	unfinished map[langsmith.UUID]int
 	late       int
 	pages      int
+	reconciled int
 }
 
 func newSimulation(t *testing.T, seed uint64, cfg Config, from, now langsmith.Time) *simulation {
@@ -173,9 +174,9 @@ func (s *simulation) read(t *Task) {
 			p.Stop(t, s.now)
 			return
 		}
-		t.PageDone()
+		p.PageDone(t)
 		rows = rows[n:]
-		if len(rows) == 0 {
+		if len(rows) == 0 || t.Complete() {
 			p.Finish(t, s.now)
 			s.check()
 			return

@@ -1,6 +1,10 @@
 package cursor
 
-import "github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+import (
+	"time"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+)
 
 // Kind is why something is read.
 type Kind uint8
@@ -14,6 +18,8 @@ const (
 	KindSweep
 	// KindRecheck reads runs by id that were not ready before.
 	KindRecheck
+	// KindReconcile compares a window with LangSmith's own count, and reads the identity of its runs if they differ.
+	KindReconcile
 )
 
 // String is the name of the kind in lower case.
@@ -27,6 +33,8 @@ func (k Kind) String() string {
 		return "sweep"
 	case KindRecheck:
 		return "recheck"
+	case KindReconcile:
+		return "reconcile"
 	}
 	return "unknown"
 }
@@ -44,6 +52,9 @@ type Task struct {
 	asked    []Waiting
 	answered map[langsmith.UUID]bool
 
+	// found is how many runs were not known.
+	found int
+
 	pages, rows int
 	// Lowest and highest start of all rows, and of those whose page was read in full.
 	low, high         langsmith.Time
@@ -51,6 +62,11 @@ type Task struct {
 	last              langsmith.Time
 	// up and down say that some row started after, or before, the one that came before it.
 	up, down bool
+
+	// part says that the window is not all that was asked for, or was to be: another task has taken a half.
+	part bool
+	// past says that a row came from behind the far end of the window.
+	past bool
 }
 
 func newTask(k Kind, w Window, now langsmith.Time) *Task {
@@ -60,10 +76,48 @@ func newTask(k Kind, w Window, now langsmith.Time) *Task {
 // Rows is how many rows were observed.
 func (t *Task) Rows() int { return t.rows }
 
+// Found is how many runs a task that reads identities found that were not known.
+func (t *Task) Found() int { return t.found }
+
 // Advanced reports whether stopping the task now would keep something of what was read.
 func (t *Task) Advanced() bool { return !t.read().Empty() }
 
+// outside notes a row that the window does not contain, which is what comes when it was made smaller.
+func (t *Task) outside(start langsmith.Time) {
+	switch {
+	case !t.part || t.up == t.down:
+	case t.down && start < t.Window.From, t.up && start >= t.Window.To:
+		t.past = true
+	}
+}
+
+// Complete reports whether the pages so far hold the whole window, although more pages follow.
+func (t *Task) Complete() bool { return t.past && t.up != t.down }
+
+// rest is the part of the window that holds none of the rows so far, empty when that is not known.
+func (t *Task) rest() Window {
+	switch {
+	case t.pages == 0 || t.up == t.down || t.past:
+		return Window{}
+	case t.down:
+		return Window{t.Window.From, min(floorMicrosecond(t.low), t.Window.To)}
+	}
+	return Window{max(floorMicrosecond(t.high)+microsecond, t.Window.From), t.Window.To}
+}
+
+// pagesLeft is about how many pages the rest has, if runs are as frequent there.
+func (t *Task) pagesLeft() float64 {
+	rest := t.rest()
+	if rest.Length() < 2*minStep {
+		return 0
+	}
+	return rest.Length().Seconds() / max(time.Duration(t.high-t.low).Seconds(), 0.001) * float64(t.pages)
+}
+
 func (t *Task) row(start langsmith.Time) {
+	if t.past { // the order is none after all
+		t.up, t.down = true, true
+	}
 	if t.rows == 0 {
 		t.low, t.high = start, start
 	} else {

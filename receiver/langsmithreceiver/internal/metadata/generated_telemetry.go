@@ -25,27 +25,35 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                               metric.Meter
-	mu                                  sync.Mutex
-	registrations                       []metric.Registration
-	LangsmithReceiverAPIRequestDuration metric.Float64Histogram
-	LangsmithReceiverAPIRequests        metric.Int64Counter
-	LangsmithReceiverBacklogWindows     metric.Int64ObservableGauge
-	LangsmithReceiverCheckpointWrites   metric.Int64Counter
-	LangsmithReceiverDeprecatedAPI      metric.Int64ObservableGauge
-	LangsmithReceiverLag                metric.Float64ObservableGauge
-	LangsmithReceiverPageShrinks        metric.Int64Counter
-	LangsmithReceiverProjects           metric.Int64ObservableGauge
-	LangsmithReceiverRunsDropped        metric.Int64Counter
-	LangsmithReceiverRunsDuplicate      metric.Int64Counter
-	LangsmithReceiverRunsEmitted        metric.Int64Counter
-	LangsmithReceiverRunsFetched        metric.Int64Counter
-	LangsmithReceiverRunsGivenUp        metric.Int64Counter
-	LangsmithReceiverRunsLate           metric.Int64Counter
-	LangsmithReceiverRunsOdd            metric.Int64Counter
-	LangsmithReceiverRunsPending        metric.Int64ObservableGauge
-	LangsmithReceiverRunsSkipped        metric.Int64Counter
-	LangsmithReceiverRunsUpdated        metric.Int64Counter
+	meter                                metric.Meter
+	mu                                   sync.Mutex
+	registrations                        []metric.Registration
+	ReceiverLangsmithAPIRequestDuration  metric.Float64Histogram
+	ReceiverLangsmithAPIRequests         metric.Int64Counter
+	ReceiverLangsmithBacklogWindows      metric.Int64ObservableGauge
+	ReceiverLangsmithBudgetUsed          metric.Float64ObservableGauge
+	ReceiverLangsmithBudgetWait          metric.Float64Counter
+	ReceiverLangsmithCheckpointAge       metric.Float64ObservableGauge
+	ReceiverLangsmithCheckpointWrites    metric.Int64Counter
+	ReceiverLangsmithDeprecatedAPI       metric.Int64ObservableGauge
+	ReceiverLangsmithLag                 metric.Float64ObservableGauge
+	ReceiverLangsmithLeader              metric.Int64ObservableGauge
+	ReceiverLangsmithPageShrinks         metric.Int64Counter
+	ReceiverLangsmithProjectLag          metric.Float64ObservableGauge
+	ReceiverLangsmithProjects            metric.Int64ObservableGauge
+	ReceiverLangsmithReconcileDifference metric.Int64Counter
+	ReceiverLangsmithReconcileHours      metric.Int64Counter
+	ReceiverLangsmithRunsDropped         metric.Int64Counter
+	ReceiverLangsmithRunsDuplicate       metric.Int64Counter
+	ReceiverLangsmithRunsEmitted         metric.Int64Counter
+	ReceiverLangsmithRunsFetched         metric.Int64Counter
+	ReceiverLangsmithRunsGivenUp         metric.Int64Counter
+	ReceiverLangsmithRunsLate            metric.Int64Counter
+	ReceiverLangsmithRunsOdd             metric.Int64Counter
+	ReceiverLangsmithRunsPending         metric.Int64ObservableGauge
+	ReceiverLangsmithRunsRecovered       metric.Int64Counter
+	ReceiverLangsmithRunsSkipped         metric.Int64Counter
+	ReceiverLangsmithRunsUpdated         metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -59,12 +67,12 @@ func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
 }
 
-// RegisterLangsmithReceiverBacklogWindowsCallback sets callback for observable LangsmithReceiverBacklogWindows metric.
-func (builder *TelemetryBuilder) RegisterLangsmithReceiverBacklogWindowsCallback(cb metric.Int64Callback) error {
+// RegisterReceiverLangsmithBacklogWindowsCallback sets callback for observable ReceiverLangsmithBacklogWindows metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithBacklogWindowsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		cb(ctx, &observerInt64{inst: builder.LangsmithReceiverBacklogWindows, obs: o})
+		cb(ctx, &observerInt64{inst: builder.ReceiverLangsmithBacklogWindows, obs: o})
 		return nil
-	}, builder.LangsmithReceiverBacklogWindows)
+	}, builder.ReceiverLangsmithBacklogWindows)
 	if err != nil {
 		return err
 	}
@@ -74,12 +82,12 @@ func (builder *TelemetryBuilder) RegisterLangsmithReceiverBacklogWindowsCallback
 	return nil
 }
 
-// RegisterLangsmithReceiverDeprecatedAPICallback sets callback for observable LangsmithReceiverDeprecatedAPI metric.
-func (builder *TelemetryBuilder) RegisterLangsmithReceiverDeprecatedAPICallback(cb metric.Int64Callback) error {
+// RegisterReceiverLangsmithBudgetUsedCallback sets callback for observable ReceiverLangsmithBudgetUsed metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithBudgetUsedCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		cb(ctx, &observerInt64{inst: builder.LangsmithReceiverDeprecatedAPI, obs: o})
+		cb(ctx, &observerFloat64{inst: builder.ReceiverLangsmithBudgetUsed, obs: o})
 		return nil
-	}, builder.LangsmithReceiverDeprecatedAPI)
+	}, builder.ReceiverLangsmithBudgetUsed)
 	if err != nil {
 		return err
 	}
@@ -89,12 +97,12 @@ func (builder *TelemetryBuilder) RegisterLangsmithReceiverDeprecatedAPICallback(
 	return nil
 }
 
-// RegisterLangsmithReceiverLagCallback sets callback for observable LangsmithReceiverLag metric.
-func (builder *TelemetryBuilder) RegisterLangsmithReceiverLagCallback(cb metric.Float64Callback) error {
+// RegisterReceiverLangsmithCheckpointAgeCallback sets callback for observable ReceiverLangsmithCheckpointAge metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithCheckpointAgeCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		cb(ctx, &observerFloat64{inst: builder.LangsmithReceiverLag, obs: o})
+		cb(ctx, &observerFloat64{inst: builder.ReceiverLangsmithCheckpointAge, obs: o})
 		return nil
-	}, builder.LangsmithReceiverLag)
+	}, builder.ReceiverLangsmithCheckpointAge)
 	if err != nil {
 		return err
 	}
@@ -104,12 +112,12 @@ func (builder *TelemetryBuilder) RegisterLangsmithReceiverLagCallback(cb metric.
 	return nil
 }
 
-// RegisterLangsmithReceiverProjectsCallback sets callback for observable LangsmithReceiverProjects metric.
-func (builder *TelemetryBuilder) RegisterLangsmithReceiverProjectsCallback(cb metric.Int64Callback) error {
+// RegisterReceiverLangsmithDeprecatedAPICallback sets callback for observable ReceiverLangsmithDeprecatedAPI metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithDeprecatedAPICallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		cb(ctx, &observerInt64{inst: builder.LangsmithReceiverProjects, obs: o})
+		cb(ctx, &observerInt64{inst: builder.ReceiverLangsmithDeprecatedAPI, obs: o})
 		return nil
-	}, builder.LangsmithReceiverProjects)
+	}, builder.ReceiverLangsmithDeprecatedAPI)
 	if err != nil {
 		return err
 	}
@@ -119,12 +127,72 @@ func (builder *TelemetryBuilder) RegisterLangsmithReceiverProjectsCallback(cb me
 	return nil
 }
 
-// RegisterLangsmithReceiverRunsPendingCallback sets callback for observable LangsmithReceiverRunsPending metric.
-func (builder *TelemetryBuilder) RegisterLangsmithReceiverRunsPendingCallback(cb metric.Int64Callback) error {
+// RegisterReceiverLangsmithLagCallback sets callback for observable ReceiverLangsmithLag metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithLagCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		cb(ctx, &observerInt64{inst: builder.LangsmithReceiverRunsPending, obs: o})
+		cb(ctx, &observerFloat64{inst: builder.ReceiverLangsmithLag, obs: o})
 		return nil
-	}, builder.LangsmithReceiverRunsPending)
+	}, builder.ReceiverLangsmithLag)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverLangsmithLeaderCallback sets callback for observable ReceiverLangsmithLeader metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithLeaderCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverLangsmithLeader, obs: o})
+		return nil
+	}, builder.ReceiverLangsmithLeader)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverLangsmithProjectLagCallback sets callback for observable ReceiverLangsmithProjectLag metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithProjectLagCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverLangsmithProjectLag, obs: o})
+		return nil
+	}, builder.ReceiverLangsmithProjectLag)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverLangsmithProjectsCallback sets callback for observable ReceiverLangsmithProjects metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithProjectsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverLangsmithProjects, obs: o})
+		return nil
+	}, builder.ReceiverLangsmithProjects)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverLangsmithRunsPendingCallback sets callback for observable ReceiverLangsmithRunsPending metric.
+func (builder *TelemetryBuilder) RegisterReceiverLangsmithRunsPendingCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverLangsmithRunsPending, obs: o})
+		return nil
+	}, builder.ReceiverLangsmithRunsPending)
 	if err != nil {
 		return err
 	}
@@ -172,111 +240,159 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
-	builder.LangsmithReceiverAPIRequestDuration, err = builder.meter.Float64Histogram(
-		"otelcol_langsmith_receiver_api_request_duration",
+	builder.ReceiverLangsmithAPIRequestDuration, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_langsmith_api_request_duration",
 		metric.WithDescription("Time from sending a request until the headers of its answer arrived. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}...),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverAPIRequests, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_api_requests",
+	builder.ReceiverLangsmithAPIRequests, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_api_requests",
 		metric.WithDescription("Requests sent to the LangSmith API. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverBacklogWindows, err = builder.meter.Int64ObservableGauge(
-		"otelcol_langsmith_receiver_backlog_windows",
+	builder.ReceiverLangsmithBacklogWindows, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_langsmith_backlog_windows",
 		metric.WithDescription("Windows of time that are still to be read behind the live one. [Alpha]"),
 		metric.WithUnit("{window}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverCheckpointWrites, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_checkpoint_writes",
+	builder.ReceiverLangsmithBudgetUsed, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_langsmith_budget_used",
+		metric.WithDescription("Share of the requests allowed at present that were made over about the last ten seconds, by all receivers with the same key. At 1 the limit is what bounds the reading. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithBudgetWait, err = builder.meter.Float64Counter(
+		"otelcol_receiver_langsmith_budget_wait",
+		metric.WithDescription("Time that requests waited because more of them would have been above the limit. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithCheckpointAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_langsmith_checkpoint_age",
+		metric.WithDescription("Time since something was to be stored that is not stored yet. 0 when storage is up to date. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithCheckpointWrites, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_checkpoint_writes",
 		metric.WithDescription("Checkpoints written to the storage extension. [Alpha]"),
 		metric.WithUnit("{write}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverDeprecatedAPI, err = builder.meter.Int64ObservableGauge(
-		"otelcol_langsmith_receiver_deprecated_api",
+	builder.ReceiverLangsmithDeprecatedAPI, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_langsmith_deprecated_api",
 		metric.WithDescription("1 while the server only offers version 1 of the runs API, which LangSmith removes at the end of January 2027. [Alpha]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverLag, err = builder.meter.Float64ObservableGauge(
-		"otelcol_langsmith_receiver_lag",
+	builder.ReceiverLangsmithLag, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_langsmith_lag",
 		metric.WithDescription("How far the oldest unread start time of any project is behind the present. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverPageShrinks, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_page_shrinks",
+	builder.ReceiverLangsmithLeader, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_langsmith_leader",
+		metric.WithDescription("1 while this collector is the one that reads, 0 while another one is. [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithPageShrinks, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_page_shrinks",
 		metric.WithDescription("Pages that were asked for again in smaller parts, because they were too large or took too long. [Alpha]"),
 		metric.WithUnit("{page}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverProjects, err = builder.meter.Int64ObservableGauge(
-		"otelcol_langsmith_receiver_projects",
+	builder.ReceiverLangsmithProjectLag, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_langsmith_project_lag",
+		metric.WithDescription("How far the oldest unread start time of a project is behind the present. Only with telemetry.project_label. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithProjects, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_langsmith_projects",
 		metric.WithDescription("Projects that are read. [Alpha]"),
 		metric.WithUnit("{project}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsDropped, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_dropped",
+	builder.ReceiverLangsmithReconcileDifference, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_reconcile_difference",
+		metric.WithDescription("Runs by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or counts more than it has ids (unexplained). [Alpha]"),
+		metric.WithUnit("{run}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithReconcileHours, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_reconcile_hours",
+		metric.WithDescription("Hours of a project that were compared with LangSmith, with outcome equal, different, skipped (they differ, and reading the ids would take too many requests) or failed. [Alpha]"),
+		metric.WithUnit("{hour}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithRunsDropped, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_dropped",
 		metric.WithDescription("Runs that the pipeline refused for good. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsDuplicate, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_duplicate",
+	builder.ReceiverLangsmithRunsDuplicate, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_duplicate",
 		metric.WithDescription("Runs that were read again and had gone out before. Windows overlap on purpose, so this is normal. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsEmitted, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_emitted",
+	builder.ReceiverLangsmithRunsEmitted, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_emitted",
 		metric.WithDescription("Runs that the pipeline accepted. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsFetched, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_fetched",
+	builder.ReceiverLangsmithRunsFetched, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_fetched",
 		metric.WithDescription("Runs read from LangSmith, repeats included. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsGivenUp, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_given_up",
+	builder.ReceiverLangsmithRunsGivenUp, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_given_up",
 		metric.WithDescription("Runs that did not finish in time (unfinished), or that LangSmith does not know any more (gone). [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsLate, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_late",
+	builder.ReceiverLangsmithRunsLate, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_late",
 		metric.WithDescription("Runs that LangSmith received after their time had been read. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsOdd, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_odd",
+	builder.ReceiverLangsmithRunsOdd, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_odd",
 		metric.WithDescription("Runs that went out with something odd about them, such as an end before the start. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsPending, err = builder.meter.Int64ObservableGauge(
-		"otelcol_langsmith_receiver_runs_pending",
+	builder.ReceiverLangsmithRunsPending, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_langsmith_runs_pending",
 		metric.WithDescription("Runs that were read and did not go out yet, because they are not finished or lack tokens or cost. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsSkipped, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_skipped",
+	builder.ReceiverLangsmithRunsRecovered, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_recovered",
+		metric.WithDescription("Runs that only the comparison with LangSmith found, and that went out. [Alpha]"),
+		metric.WithUnit("{run}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithRunsSkipped, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_skipped",
 		metric.WithDescription("Runs that could not be read. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.LangsmithReceiverRunsUpdated, err = builder.meter.Int64Counter(
-		"otelcol_langsmith_receiver_runs_updated",
+	builder.ReceiverLangsmithRunsUpdated, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_runs_updated",
 		metric.WithDescription("Runs that changed in LangSmith after they had gone out. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)

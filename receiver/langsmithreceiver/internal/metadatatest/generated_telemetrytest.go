@@ -21,9 +21,9 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 	return set
 }
 
-func AssertEqualLangsmithReceiverAPIRequestDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithAPIRequestDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_api_request_duration",
+		Name:        "otelcol_receiver_langsmith_api_request_duration",
 		Description: "Time from sending a request until the headers of its answer arrived. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
@@ -31,14 +31,14 @@ func AssertEqualLangsmithReceiverAPIRequestDuration(t *testing.T, tt *componentt
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_api_request_duration")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_api_request_duration")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverAPIRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithAPIRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_api_requests",
+		Name:        "otelcol_receiver_langsmith_api_requests",
 		Description: "Requests sent to the LangSmith API. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Sum[int64]{
@@ -47,28 +47,72 @@ func AssertEqualLangsmithReceiverAPIRequests(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_api_requests")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_api_requests")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverBacklogWindows(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithBacklogWindows(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_backlog_windows",
+		Name:        "otelcol_receiver_langsmith_backlog_windows",
 		Description: "Windows of time that are still to be read behind the live one. [Alpha]",
 		Unit:        "{window}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_backlog_windows")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_backlog_windows")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverCheckpointWrites(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithBudgetUsed(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_checkpoint_writes",
+		Name:        "otelcol_receiver_langsmith_budget_used",
+		Description: "Share of the requests allowed at present that were made over about the last ten seconds, by all receivers with the same key. At 1 the limit is what bounds the reading. [Alpha]",
+		Unit:        "1",
+		Data: metricdata.Gauge[float64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_budget_used")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithBudgetWait(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_budget_wait",
+		Description: "Time that requests waited because more of them would have been above the limit. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Sum[float64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_budget_wait")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithCheckpointAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_checkpoint_age",
+		Description: "Time since something was to be stored that is not stored yet. 0 when storage is up to date. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Gauge[float64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_checkpoint_age")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithCheckpointWrites(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_checkpoint_writes",
 		Description: "Checkpoints written to the storage extension. [Alpha]",
 		Unit:        "{write}",
 		Data: metricdata.Sum[int64]{
@@ -77,42 +121,56 @@ func AssertEqualLangsmithReceiverCheckpointWrites(t *testing.T, tt *componenttes
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_checkpoint_writes")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_checkpoint_writes")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverDeprecatedAPI(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithDeprecatedAPI(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_deprecated_api",
+		Name:        "otelcol_receiver_langsmith_deprecated_api",
 		Description: "1 while the server only offers version 1 of the runs API, which LangSmith removes at the end of January 2027. [Alpha]",
 		Unit:        "1",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_deprecated_api")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_deprecated_api")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_lag",
+		Name:        "otelcol_receiver_langsmith_lag",
 		Description: "How far the oldest unread start time of any project is behind the present. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_lag")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_lag")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverPageShrinks(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithLeader(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_page_shrinks",
+		Name:        "otelcol_receiver_langsmith_leader",
+		Description: "1 while this collector is the one that reads, 0 while another one is. [Alpha]",
+		Unit:        "1",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_leader")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithPageShrinks(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_page_shrinks",
 		Description: "Pages that were asked for again in smaller parts, because they were too large or took too long. [Alpha]",
 		Unit:        "{page}",
 		Data: metricdata.Sum[int64]{
@@ -121,28 +179,74 @@ func AssertEqualLangsmithReceiverPageShrinks(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_page_shrinks")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_page_shrinks")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverProjects(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithProjectLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_projects",
+		Name:        "otelcol_receiver_langsmith_project_lag",
+		Description: "How far the oldest unread start time of a project is behind the present. Only with telemetry.project_label. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Gauge[float64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_project_lag")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithProjects(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_projects",
 		Description: "Projects that are read. [Alpha]",
 		Unit:        "{project}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_projects")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_projects")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithReconcileDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_dropped",
+		Name:        "otelcol_receiver_langsmith_reconcile_difference",
+		Description: "Runs by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or counts more than it has ids (unexplained). [Alpha]",
+		Unit:        "{run}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_reconcile_difference")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithReconcileHours(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_reconcile_hours",
+		Description: "Hours of a project that were compared with LangSmith, with outcome equal, different, skipped (they differ, and reading the ids would take too many requests) or failed. [Alpha]",
+		Unit:        "{hour}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_reconcile_hours")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithRunsDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_runs_dropped",
 		Description: "Runs that the pipeline refused for good. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -151,14 +255,14 @@ func AssertEqualLangsmithReceiverRunsDropped(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_dropped")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_dropped")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsDuplicate(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsDuplicate(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_duplicate",
+		Name:        "otelcol_receiver_langsmith_runs_duplicate",
 		Description: "Runs that were read again and had gone out before. Windows overlap on purpose, so this is normal. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -167,14 +271,14 @@ func AssertEqualLangsmithReceiverRunsDuplicate(t *testing.T, tt *componenttest.T
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_duplicate")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_duplicate")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsEmitted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsEmitted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_emitted",
+		Name:        "otelcol_receiver_langsmith_runs_emitted",
 		Description: "Runs that the pipeline accepted. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -183,14 +287,14 @@ func AssertEqualLangsmithReceiverRunsEmitted(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_emitted")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_emitted")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsFetched(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsFetched(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_fetched",
+		Name:        "otelcol_receiver_langsmith_runs_fetched",
 		Description: "Runs read from LangSmith, repeats included. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -199,14 +303,14 @@ func AssertEqualLangsmithReceiverRunsFetched(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_fetched")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_fetched")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsGivenUp(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsGivenUp(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_given_up",
+		Name:        "otelcol_receiver_langsmith_runs_given_up",
 		Description: "Runs that did not finish in time (unfinished), or that LangSmith does not know any more (gone). [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -215,14 +319,14 @@ func AssertEqualLangsmithReceiverRunsGivenUp(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_given_up")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_given_up")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsLate(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsLate(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_late",
+		Name:        "otelcol_receiver_langsmith_runs_late",
 		Description: "Runs that LangSmith received after their time had been read. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -231,14 +335,14 @@ func AssertEqualLangsmithReceiverRunsLate(t *testing.T, tt *componenttest.Teleme
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_late")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_late")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsOdd(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsOdd(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_odd",
+		Name:        "otelcol_receiver_langsmith_runs_odd",
 		Description: "Runs that went out with something odd about them, such as an end before the start. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -247,28 +351,44 @@ func AssertEqualLangsmithReceiverRunsOdd(t *testing.T, tt *componenttest.Telemet
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_odd")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_odd")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsPending(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsPending(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_pending",
+		Name:        "otelcol_receiver_langsmith_runs_pending",
 		Description: "Runs that were read and did not go out yet, because they are not finished or lack tokens or cost. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_pending")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_pending")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsSkipped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsRecovered(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_skipped",
+		Name:        "otelcol_receiver_langsmith_runs_recovered",
+		Description: "Runs that only the comparison with LangSmith found, and that went out. [Alpha]",
+		Unit:        "{run}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_recovered")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithRunsSkipped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_runs_skipped",
 		Description: "Runs that could not be read. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -277,14 +397,14 @@ func AssertEqualLangsmithReceiverRunsSkipped(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_skipped")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_skipped")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualLangsmithReceiverRunsUpdated(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverLangsmithRunsUpdated(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_langsmith_receiver_runs_updated",
+		Name:        "otelcol_receiver_langsmith_runs_updated",
 		Description: "Runs that changed in LangSmith after they had gone out. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -293,7 +413,7 @@ func AssertEqualLangsmithReceiverRunsUpdated(t *testing.T, tt *componenttest.Tel
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_langsmith_receiver_runs_updated")
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_runs_updated")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -20,91 +20,135 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
-	require.NoError(t, tb.RegisterLangsmithReceiverBacklogWindowsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+	require.NoError(t, tb.RegisterReceiverLangsmithBacklogWindowsCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	require.NoError(t, tb.RegisterLangsmithReceiverDeprecatedAPICallback(func(_ context.Context, observer metric.Int64Observer) error {
+	require.NoError(t, tb.RegisterReceiverLangsmithBudgetUsedCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	require.NoError(t, tb.RegisterLangsmithReceiverLagCallback(func(_ context.Context, observer metric.Float64Observer) error {
+	require.NoError(t, tb.RegisterReceiverLangsmithCheckpointAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	require.NoError(t, tb.RegisterLangsmithReceiverProjectsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+	require.NoError(t, tb.RegisterReceiverLangsmithDeprecatedAPICallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	require.NoError(t, tb.RegisterLangsmithReceiverRunsPendingCallback(func(_ context.Context, observer metric.Int64Observer) error {
+	require.NoError(t, tb.RegisterReceiverLangsmithLagCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	tb.LangsmithReceiverAPIRequestDuration.Record(context.Background(), 1)
-	tb.LangsmithReceiverAPIRequests.Add(context.Background(), 1)
-	tb.LangsmithReceiverCheckpointWrites.Add(context.Background(), 1)
-	tb.LangsmithReceiverPageShrinks.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsDropped.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsDuplicate.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsEmitted.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsFetched.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsGivenUp.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsLate.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsOdd.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsSkipped.Add(context.Background(), 1)
-	tb.LangsmithReceiverRunsUpdated.Add(context.Background(), 1)
-	AssertEqualLangsmithReceiverAPIRequestDuration(t, testTel,
+	require.NoError(t, tb.RegisterReceiverLangsmithLeaderCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverLangsmithProjectLagCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverLangsmithProjectsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverLangsmithRunsPendingCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	tb.ReceiverLangsmithAPIRequestDuration.Record(context.Background(), 1)
+	tb.ReceiverLangsmithAPIRequests.Add(context.Background(), 1)
+	tb.ReceiverLangsmithBudgetWait.Add(context.Background(), 1)
+	tb.ReceiverLangsmithCheckpointWrites.Add(context.Background(), 1)
+	tb.ReceiverLangsmithPageShrinks.Add(context.Background(), 1)
+	tb.ReceiverLangsmithReconcileDifference.Add(context.Background(), 1)
+	tb.ReceiverLangsmithReconcileHours.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsDropped.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsDuplicate.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsEmitted.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsFetched.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsGivenUp.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsLate.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsOdd.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsRecovered.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsSkipped.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunsUpdated.Add(context.Background(), 1)
+	AssertEqualReceiverLangsmithAPIRequestDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverAPIRequests(t, testTel,
+	AssertEqualReceiverLangsmithAPIRequests(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverBacklogWindows(t, testTel,
+	AssertEqualReceiverLangsmithBacklogWindows(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverCheckpointWrites(t, testTel,
-		[]metricdata.DataPoint[int64]{{Value: 1}},
-		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverDeprecatedAPI(t, testTel,
-		[]metricdata.DataPoint[int64]{{Value: 1}},
-		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverLag(t, testTel,
+	AssertEqualReceiverLangsmithBudgetUsed(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverPageShrinks(t, testTel,
+	AssertEqualReceiverLangsmithBudgetWait(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithCheckpointAge(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithCheckpointWrites(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverProjects(t, testTel,
+	AssertEqualReceiverLangsmithDeprecatedAPI(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsDropped(t, testTel,
+	AssertEqualReceiverLangsmithLag(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithLeader(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsDuplicate(t, testTel,
+	AssertEqualReceiverLangsmithPageShrinks(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsEmitted(t, testTel,
+	AssertEqualReceiverLangsmithProjectLag(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithProjects(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsFetched(t, testTel,
+	AssertEqualReceiverLangsmithReconcileDifference(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsGivenUp(t, testTel,
+	AssertEqualReceiverLangsmithReconcileHours(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsLate(t, testTel,
+	AssertEqualReceiverLangsmithRunsDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsOdd(t, testTel,
+	AssertEqualReceiverLangsmithRunsDuplicate(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsPending(t, testTel,
+	AssertEqualReceiverLangsmithRunsEmitted(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsSkipped(t, testTel,
+	AssertEqualReceiverLangsmithRunsFetched(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualLangsmithReceiverRunsUpdated(t, testTel,
+	AssertEqualReceiverLangsmithRunsGivenUp(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsLate(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsOdd(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsPending(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsRecovered(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsSkipped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunsUpdated(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 

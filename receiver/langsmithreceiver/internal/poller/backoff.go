@@ -2,7 +2,6 @@ package poller
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 )
 
@@ -12,15 +11,15 @@ type backoff struct {
 	failures    int
 }
 
-// next is the wait before the next attempt: it doubles from first up to most, less up to half of it at random, so
-// that many projects do not come back at once. It is never shorter than atLeast.
-func (b *backoff) next(atLeast time.Duration) time.Duration {
+// next is the wait before the next attempt: it doubles from first up to most, less up to half of it by chance,
+// a number in [0,1), so that many projects do not come back at once. It is never shorter than atLeast.
+func (b *backoff) next(atLeast time.Duration, chance float64) time.Duration {
 	d := b.most
 	if b.failures < 30 {
 		d = min(b.first<<b.failures, b.most)
 	}
 	b.failures++
-	d -= time.Duration(rand.Float64() * float64(d) / 2)
+	d -= time.Duration(chance * float64(d) / 2)
 	return max(d, min(atLeast, time.Hour))
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.uber.org/multierr"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
@@ -23,10 +24,8 @@ const (
 	spanBytes = 1 << 10
 )
 
-// batch collects the spans of one project.
+// batch collects spans of one project on their way to the pipeline.
 type batch struct {
-	translator *translate.Translator
-	lineage    translate.Lineage
 	// keep says that the pipeline changes what it gets, so that another attempt needs a copy.
 	keep bool
 
@@ -36,25 +35,24 @@ type batch struct {
 	bytes   int
 }
 
-func newBatch(t *translate.Translator, keep bool) batch {
-	return batch{translator: t, keep: keep}
+// add translates a run; it needs the worker's lock.
+func (l *lane) add(run *langsmith.Run, entry cursor.Entry) {
+	l.open(run, entry)
+	l.note(l.translator.Append(run, l.target(), l.batch.spans))
 }
 
-func (b *batch) add(run *langsmith.Run, target translate.Target, entry cursor.Entry, m *Meters) {
-	b.open(run, target, entry)
-	b.note(b.translator.Append(run, target, b.spans), m)
+// addUnfinished translates a run that is given up; it needs the worker's lock.
+func (l *lane) addUnfinished(run *langsmith.Run, entry cursor.Entry) {
+	l.open(run, entry)
+	l.note(l.translator.Unfinished(run, l.target(), l.batch.spans))
 }
 
-func (b *batch) addUnfinished(run *langsmith.Run, target translate.Target, entry cursor.Entry, m *Meters) {
-	b.open(run, target, entry)
-	b.note(b.translator.Unfinished(run, target, b.spans), m)
-}
-
-func (b *batch) open(run *langsmith.Run, target translate.Target, entry cursor.Entry) {
+func (l *lane) open(run *langsmith.Run, entry cursor.Entry) {
+	b := &l.batch
 	if len(b.entries) == 0 {
 		b.traces = ptrace.NewTraces()
 		rs := b.traces.ResourceSpans().AppendEmpty()
-		b.translator.Resource(target, rs.Resource())
+		l.translator.Resource(l.target(), rs.Resource())
 		ss := rs.ScopeSpans().AppendEmpty()
 		ss.Scope().SetName(metadata.ScopeName)
 		b.spans = ss.Spans()
@@ -63,9 +61,9 @@ func (b *batch) open(run *langsmith.Run, target translate.Target, entry cursor.E
 	b.bytes += spanBytes + len(run.Inputs) + len(run.Outputs)
 }
 
-func (b *batch) note(notes translate.Notes, m *Meters) {
+func (l *lane) note(notes translate.Notes) {
 	for reason := range notes.Reasons {
-		m.addWith(m.builder.LangsmithReceiverRunsOdd, 1, "note", reason)
+		l.Meters.addWith(l.Meters.builder.ReceiverLangsmithRunsOdd, 1, "note", reason)
 	}
 }
 
@@ -73,51 +71,73 @@ func (b *batch) full() bool { return len(b.entries) >= batchSpans || b.bytes >= 
 
 // flush hands the batch to the pipeline, however long that takes, and marks its runs as gone out. It fails only
 // when the context ends.
-func (w *worker) flush(ctx context.Context) error {
-	b := &w.batch
+func (l *lane) flush(ctx context.Context) error {
+	b := &l.batch
 	if len(b.entries) == 0 {
 		return ctx.Err()
 	}
 	traces, entries := b.traces, b.entries
 	b.traces, b.spans, b.entries, b.bytes = ptrace.Traces{}, ptrace.SpanSlice{}, nil, 0
 	spans := traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
-	b.lineage.Relink(spans)
+	l.mu.Lock()
+	l.lineage.Relink(spans)
+	l.mu.Unlock()
 	spans.Sort(func(a, b ptrace.Span) bool { return a.StartTimestamp() < b.StartTimestamp() })
 
-	dropped, err := w.deliver(ctx, traces)
+	// One batch of a project is on its way at a time, so that a crash repeats no more than one.
+	if !enter(ctx, l.delivery) {
+		l.abandon(entries)
+		return ctx.Err()
+	}
+	defer leave(l.delivery)
+	dropped, err := l.deliver(ctx, traces)
 	if err != nil {
-		w.cursor.Abandon(entries)
+		l.abandon(entries)
 		return err
 	}
-	w.cursor.Accept(entries)
-	w.Meters.add(w.Meters.builder.LangsmithReceiverRunsDropped, dropped)
-	w.Meters.add(w.Meters.builder.LangsmithReceiverRunsEmitted, len(entries)-dropped)
-	w.save(ctx)
+	l.mu.Lock()
+	l.cursor.Accept(entries)
+	l.mu.Unlock()
+	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsDropped, dropped)
+	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsEmitted, len(entries)-dropped)
+	l.save(ctx)
 	return nil
 }
 
+func (l *lane) abandon(entries []cursor.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cursor.Abandon(entries)
+}
+
 // deliver repeats until the pipeline has taken all spans, or refused them for good. Meanwhile nothing else is
-// read of the project: that is how a pipeline that cannot follow slows the reading down.
-func (w *worker) deliver(ctx context.Context, traces ptrace.Traces) (dropped int, err error) {
+// read: that is how a pipeline that cannot follow slows the reading down.
+func (l *lane) deliver(ctx context.Context, traces ptrace.Traces) (dropped int, err error) {
 	retry := backoff{first: time.Second, most: 30 * time.Second}
-	if !w.batch.keep {
+	blocked := false
+	defer func() {
+		if blocked {
+			l.pipeline.unblock()
+		}
+	}()
+	if !l.batch.keep {
 		traces.MarkReadOnly()
 	}
 	for {
 		attempt := traces
-		if w.batch.keep {
+		if l.batch.keep {
 			attempt = ptrace.NewTraces()
 			traces.CopyTo(attempt)
 		}
-		err := w.Consumer.ConsumeTraces(ctx, attempt)
+		err := l.Consumer.ConsumeTraces(ctx, attempt)
 		if err == nil {
-			w.health.resolved("pipeline", "the pipeline takes spans again")
-			w.health.resolved("refused", "the pipeline takes spans again")
+			l.health.resolved("pipeline/"+l.id.String(), "the pipeline takes spans again")
+			l.health.resolved("refused/"+l.id.String(), "the pipeline takes spans again")
 			return 0, nil
 		}
-		if consumererror.IsPermanent(err) {
+		if permanent(err) {
 			n := traces.SpanCount()
-			w.health.problem("refused", "the pipeline refused spans for good; they are dropped", err, false, zap.Int("spans", n))
+			l.health.problem("refused/"+l.id.String(), "the pipeline refused spans for good; they are dropped", err, false, zap.Int("spans", n))
 			return n, nil
 		}
 		if ctx.Err() != nil {
@@ -128,14 +148,29 @@ func (w *worker) deliver(ctx context.Context, traces ptrace.Traces) (dropped int
 			rest := ptrace.NewTraces()
 			partial.Data().CopyTo(rest)
 			traces = rest
-			if !w.batch.keep {
+			if !l.batch.keep {
 				traces.MarkReadOnly()
 			}
 		}
-		w.health.problem("pipeline", "the pipeline does not take spans; trying again until it does", err, false,
+		l.health.problem("pipeline/"+l.id.String(), "the pipeline does not take spans; trying again until it does", err, false,
 			zap.Int("spans", traces.SpanCount()))
-		if !sleep(ctx, retry.next(0)) {
+		if !blocked {
+			blocked = true
+			l.pipeline.block()
+		}
+		if !sleep(ctx, retry.next(0, l.chance())) {
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// permanent reports whether every component that refused the batch did so for good. As long as one of them may take it
+// later, all of them get it again.
+func permanent(err error) bool {
+	for _, e := range multierr.Errors(err) {
+		if !consumererror.IsPermanent(e) {
+			return false
+		}
+	}
+	return true
 }

@@ -59,13 +59,13 @@ func BenchmarkPage(b *testing.B) {
 				b.SetBytes(int64(len(source.body)))
 				b.ReportAllocs()
 				n := 0
-				var worker *worker
+				var l *lane
 				for b.Loop() {
 					if n++; n%100 == 1 { // what is remembered stays small
-						worker = newWorker(p, langsmith.Project{ID: projectID(1), Name: "one"}, cursor.New(s.Cursor, source.now-60_000_000_000))
+						l = &lane{worker: newWorker(p, langsmith.Project{ID: projectID(1), Name: "one"}, cursor.New(s.Cursor, source.now-60_000_000_000)), batch: batch{keep: mutates}}
 					}
-					task := worker.cursor.Urgent(source.now)
-					if _, err := worker.page(b.Context(), task, ""); err != nil {
+					task := l.cursor.Urgent(source.now)
+					if _, err := l.page(b.Context(), task, ""); err != nil {
 						b.Fatal(err)
 					}
 				}

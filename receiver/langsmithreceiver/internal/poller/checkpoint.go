@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
@@ -32,6 +33,9 @@ func projectKey(id langsmith.UUID) string { return "project/" + id.String() }
 func (p *Poller) load(ctx context.Context) error {
 	if p.Storage == nil {
 		return nil
+	}
+	if err := p.owner.candidate(ctx, p.Storage); err != nil {
+		return p.unusable(err)
 	}
 	value, err := p.Storage.Get(ctx, headerKey)
 	if err != nil {
@@ -118,12 +122,19 @@ func (p *Poller) saveHeader(ctx context.Context) {
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
-	p.wrote(p.Storage.Set(ctx, headerKey, value))
+	err = p.mayWrite(ctx)
+	if err == nil {
+		err = p.Storage.Set(ctx, headerKey, value)
+	}
+	p.wrote("storage/projects", err)
 }
 
 // save stores what changed since the last time, in one write. When that fails, reading goes on: nothing is lost,
 // but a restart would repeat what went out since. The next write holds it all.
 func (w *worker) save(ctx context.Context) {
+	// The lanes wait meanwhile: what is stored has to be what was true at one moment.
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.Storage == nil {
 		w.cursor.Saved()
 		return
@@ -132,6 +143,7 @@ func (w *worker) save(ctx context.Context) {
 	if len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
 		return
 	}
+	w.unstored.CompareAndSwap(0, int64(langsmith.TimeOf(time.Now())))
 	ops := make([]*storage.Operation, len(changes))
 	for i, c := range changes {
 		if c.Value == nil {
@@ -140,20 +152,28 @@ func (w *worker) save(ctx context.Context) {
 			ops[i] = storage.SetOperation(c.Key, c.Value)
 		}
 	}
-	if w.wrote(w.Storage.Batch(ctx, ops...)) {
+	err := w.mayWrite(ctx)
+	if err == nil {
+		err = w.Storage.Batch(ctx, ops...)
+	}
+	if w.wrote("storage/"+w.id.String(), err) {
 		w.cursor.Saved()
+		w.unstored.Store(0)
 	}
 }
 
 // wrote counts a write and tells about its failure.
-func (p *Poller) wrote(err error) bool {
+func (p *Poller) wrote(key string, err error) bool {
 	if err != nil {
-		p.Meters.addWith(p.Meters.builder.LangsmithReceiverCheckpointWrites, 1, "outcome", "failure")
-		p.health.problem("storage", "the checkpoint cannot be stored; a restart would repeat runs", err, false,
+		p.Meters.addWith(p.Meters.builder.ReceiverLangsmithCheckpointWrites, 1, "outcome", "failure")
+		if errors.Is(err, errSuperseded) { // told already
+			return false
+		}
+		p.health.problem(key, "the checkpoint cannot be stored; a restart would repeat runs", err, false,
 			zap.String("storage", p.StorageID))
 		return false
 	}
-	p.Meters.addWith(p.Meters.builder.LangsmithReceiverCheckpointWrites, 1, "outcome", "success")
-	p.health.resolved("storage", "the checkpoint is stored again")
+	p.Meters.addWith(p.Meters.builder.ReceiverLangsmithCheckpointWrites, 1, "outcome", "success")
+	p.health.resolved(key, "the checkpoint is stored again")
 	return true
 }

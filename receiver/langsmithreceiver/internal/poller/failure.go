@@ -55,6 +55,10 @@ func retryAfter(err error) time.Duration {
 // complain tells the log and the status what is wrong and what helps. Project is empty when no single one is
 // concerned.
 func (p *Poller) complain(key, project, message string, err error, fields ...zap.Field) {
+	if throttled(err) { // normal weather: the request metrics and the lag show it
+		p.Logger.Debug("LangSmith asks to slow down", zap.Duration("retry_after", retryAfter(err)))
+		return
+	}
 	permanent := false
 	switch classify(err) {
 	case refused:
@@ -71,7 +75,10 @@ func (p *Poller) complain(key, project, message string, err error, fields ...zap
 			message = "the key may not list projects: check its permissions, and workspace_id for an organization's key"
 		}
 	case invalid:
-		message = "LangSmith does not accept the request: check filter, trace_filter and tree_filter"
+		message = "LangSmith does not accept the request"
+		if p.Filter+p.TraceFilter+p.TreeFilter != "" {
+			message += ": check filter, trace_filter and tree_filter"
+		}
 	}
 	p.health.problem(key, message, err, permanent, fields...)
 }

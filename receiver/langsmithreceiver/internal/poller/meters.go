@@ -2,11 +2,14 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
 )
 
@@ -15,6 +18,10 @@ type Meters struct {
 	builder  *metadata.TelemetryBuilder
 	receiver attribute.KeyValue
 	plain    metric.MeasurementOption
+
+	// read returns the state of the poller that runs, nil when there was none yet; see observe.
+	read   atomic.Pointer[func() gauges]
+	leader atomic.Int64
 
 	mu    sync.Mutex
 	named map[string]metric.MeasurementOption
@@ -56,42 +63,72 @@ func (m *Meters) with(key, value string) metric.MeasurementOption {
 	return option
 }
 
-// observe registers the gauges. They are read until the builder is shut down.
-func (m *Meters) observe(read func() gauges) error {
-	plain := metric.WithAttributeSet(attribute.NewSet(m.receiver))
-	for _, register := range []error{
-		m.builder.RegisterLangsmithReceiverLagCallback(func(_ context.Context, o metric.Float64Observer) error {
+// Leading tells whether this collector is the one that reads.
+func (m *Meters) Leading(leading bool) {
+	if leading {
+		m.leader.Store(1)
+	} else {
+		m.leader.Store(0)
+	}
+}
+
+// observe registers the gauges, which are read until the builder is shut down. Of several pollers that use the same
+// meters one after the other, the last one's state is told.
+func (m *Meters) observe(state func() gauges) error {
+	if m.read.Swap(&state) != nil {
+		return nil
+	}
+	read := func() gauges { return (*m.read.Load())() }
+	ints := func(value func(gauges) int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(value(read()), m.plain)
+			return nil
+		}
+	}
+	b := m.builder
+	return errors.Join(
+		b.RegisterReceiverLangsmithLagCallback(func(_ context.Context, o metric.Float64Observer) error {
 			if g := read(); g.projects > 0 {
-				o.Observe(g.lag, plain)
+				o.Observe(g.lag, m.plain)
 			}
 			return nil
 		}),
-		m.builder.RegisterLangsmithReceiverRunsPendingCallback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(read().pending, plain)
+		b.RegisterReceiverLangsmithProjectLagCallback(func(_ context.Context, o metric.Float64Observer) error {
+			for _, p := range read().lags {
+				o.Observe(p.lag, m.with("project", p.name))
+			}
 			return nil
 		}),
-		m.builder.RegisterLangsmithReceiverBacklogWindowsCallback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(read().windows, plain)
+		b.RegisterReceiverLangsmithBudgetUsedCallback(func(_ context.Context, o metric.Float64Observer) error {
+			for class, used := range read().used {
+				o.Observe(used, m.with("class", langsmith.Class(class).String()))
+			}
 			return nil
 		}),
-		m.builder.RegisterLangsmithReceiverProjectsCallback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(read().projects, plain)
+		b.RegisterReceiverLangsmithCheckpointAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			o.Observe(read().checkpointAge, m.plain)
 			return nil
 		}),
-		m.builder.RegisterLangsmithReceiverDeprecatedAPICallback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(read().deprecated, plain)
+		b.RegisterReceiverLangsmithLeaderCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(m.leader.Load(), m.plain)
 			return nil
 		}),
-	} {
-		if register != nil {
-			return register
-		}
-	}
-	return nil
+		b.RegisterReceiverLangsmithRunsPendingCallback(ints(func(g gauges) int64 { return g.pending })),
+		b.RegisterReceiverLangsmithBacklogWindowsCallback(ints(func(g gauges) int64 { return g.windows })),
+		b.RegisterReceiverLangsmithProjectsCallback(ints(func(g gauges) int64 { return g.projects })),
+		b.RegisterReceiverLangsmithDeprecatedAPICallback(ints(func(g gauges) int64 { return g.deprecated })),
+	)
 }
 
 // gauges is the state of a receiver at one moment.
 type gauges struct {
-	lag                                    float64 // seconds
+	lag, checkpointAge                     float64 // seconds
 	pending, windows, projects, deprecated int64
+	lags                                   []projectLag // when projects are to be named
+	used                                   []float64    // by class
+}
+
+type projectLag struct {
+	name string
+	lag  float64 // seconds
 }

@@ -25,12 +25,15 @@ type Source interface {
 	Detect(ctx context.Context) (langsmith.Server, error)
 	Projects(ctx context.Context, q langsmith.ProjectQuery) ([]langsmith.Project, error)
 	QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error)
+	CountRuns(ctx context.Context, q langsmith.CountQuery) (int64, error)
 	ValidateFilters(ctx context.Context, projectID langsmith.UUID, filter, traceFilter, treeFilter string) error
 }
 
 // Settings is what a poller works with.
 type Settings struct {
 	Source Source
+	// Budget is what bounds the requests of Source; it is only looked at, and may be nil.
+	Budget *langsmith.Budget
 	// Consumer is the pipeline. It has to tell permanent errors, see consumererror.
 	Consumer consumer.Traces
 	// Storage keeps checkpoints; nil keeps none.
@@ -55,11 +58,22 @@ type Settings struct {
 	Fingerprint string
 	// KeyCanChange says that a refused key is not the end: it may be replaced while running.
 	KeyCanChange bool
+	// Shard is the part of the projects to read.
+	Shard Shard
+	// ProjectLabel adds metrics that name projects.
+	ProjectLabel bool
+	// Chance returns numbers in [0,1), concurrently; nil means random ones.
+	Chance func() float64
 }
 
 const (
-	// concurrency bounds the pages that are read at the same time.
-	concurrency = 4
+	// concurrency bounds the pages that are read at the same time, and backgroundConcurrency those of them that
+	// catch up. They are enough to use v2's request budget when an answer takes half a second and more.
+	concurrency           = 32
+	backgroundConcurrency = 24
+	// Pages with content are large: there are fewer of them in memory at a time.
+	contentConcurrency           = 10
+	contentBackgroundConcurrency = 8
 	// discoveryInterval is the least time between two looks at the list of projects.
 	discoveryInterval = time.Minute
 	// absences is how many lists in a row a project must be missing from before it is not read any more: a list
@@ -72,18 +86,27 @@ const (
 // Poller reads all projects of one server.
 type Poller struct {
 	Settings
-	header header
-	health *health
-	slots  chan struct{}
+	header   header
+	owner    ownership
+	health   *health
+	slots    chan struct{} // places for pages
+	bulk     chan struct{} // places for pages in the background
+	pipeline gate
 
 	mu      sync.Mutex
 	workers map[langsmith.UUID]*worker
 	wait    sync.WaitGroup
 
-	deprecated  atomic.Int64
-	validated   bool
-	unmatched   string
-	sunsetKnown string
+	// cancel ends Run, once a newer poller uses the storage.
+	cancel     context.CancelFunc
+	superseded sync.Once
+
+	deprecated atomic.Int64
+	// uncounted says that LangSmith does not tell how many runs there are.
+	uncounted atomic.Bool
+	validated bool
+	unmatched string
+	api       langsmith.APIVersion
 }
 
 // New returns a poller that goes on where storage says that an earlier one stopped. It makes no request.
@@ -92,7 +115,11 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 		Settings: settings,
 		health:   newHealth(settings.Logger, settings.Status),
 		slots:    make(chan struct{}, concurrency),
+		bulk:     make(chan struct{}, backgroundConcurrency),
 		workers:  map[langsmith.UUID]*worker{},
+	}
+	if settings.Translate.Capture == translate.CaptureFull {
+		p.slots, p.bulk = make(chan struct{}, contentConcurrency), make(chan struct{}, contentBackgroundConcurrency)
 	}
 	if err := p.load(ctx); err != nil {
 		return nil, err
@@ -100,8 +127,11 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 	return p, settings.Meters.observe(p.gauges)
 }
 
-// Run reads until the context ends, and then stores how far it came.
+// Run reads until the context ends, and then stores how far it came. It also ends when a newer poller has begun to use
+// the same storage.
 func (p *Poller) Run(ctx context.Context) {
+	ctx, p.cancel = context.WithCancel(ctx)
+	defer p.cancel()
 	failures := backoff{first: time.Second, most: time.Minute}
 	for ctx.Err() == nil {
 		err := p.discover(ctx)
@@ -111,7 +141,7 @@ func (p *Poller) Run(ctx context.Context) {
 		pause := max(discoveryInterval, p.Cursor.Interval)
 		if err != nil {
 			p.complain("api", "", "LangSmith cannot be read; trying again", err)
-			pause = failures.next(retryAfter(err))
+			pause = failures.next(retryAfter(err), p.chance())
 		} else {
 			failures.reset()
 		}
@@ -120,8 +150,8 @@ func (p *Poller) Run(ctx context.Context) {
 	p.health.silence()
 	p.wait.Wait()
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
-	defer cancel()
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer stop()
 	for _, w := range p.snapshot() {
 		w.save(ctx)
 	}
@@ -147,7 +177,7 @@ func (p *Poller) discover(ctx context.Context) error {
 
 	chosen := map[langsmith.UUID]langsmith.Project{}
 	for _, project := range projects {
-		if p.Selection.Chosen(project) {
+		if p.Selection.Chosen(project) && p.Shard.Holds(project.ID) {
 			chosen[project.ID] = project
 		}
 	}
@@ -159,25 +189,21 @@ func (p *Poller) discover(ctx context.Context) error {
 	return nil
 }
 
-// announce tells about the server once, and again when it changes.
+// announce tells about the server once, and again when it speaks another version of the API.
 func (p *Poller) announce(server langsmith.Server) {
-	text := server.Version + " " + server.API.String() + " " + server.Sunset
-	if p.sunsetKnown == text {
+	if p.api == server.API {
 		return
 	}
-	p.sunsetKnown = text
+	p.api = server.API
+	fields := []zap.Field{zap.String("server_version", server.Version), zap.Stringer("api_version", server.API)}
 	if server.API != langsmith.VersionV1 {
 		p.deprecated.Store(0)
-		p.Logger.Info("connected to LangSmith", zap.String("server_version", server.Version), zap.Stringer("api_version", server.API))
+		p.Logger.Info("connected to LangSmith", fields...)
 		return
 	}
 	p.deprecated.Store(1)
-	sunset := server.Sunset
-	if sunset == "" {
-		sunset = "the end of January 2027 in LangSmith Cloud, version 0.18 self-hosted"
-	}
-	p.Logger.Warn("this LangSmith server offers only version 1 of the runs API, which is slow to read and will be removed; "+
-		"upgrade the server to 0.16 or later", zap.String("server_version", server.Version), zap.String("sunset", sunset))
+	p.Logger.Warn("this LangSmith server offers only version 1 of the runs API, which is slow to read and ends with January 2027 in LangSmith Cloud "+
+		"and with version 0.18 self-hosted; upgrade the server to 0.16 or later", fields...)
 }
 
 // announceUnmatched names the projects that were asked for and do not exist (yet).
@@ -218,7 +244,7 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 				continue
 			}
 			if state == nil {
-				state = cursor.New(p.jittered(), p.from(asked))
+				state = cursor.New(p.jittered(), p.from(id, asked))
 			}
 			w = newWorker(p, project, state)
 			p.mu.Lock()
@@ -246,7 +272,7 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 }
 
 // from is where the reading of a project begins that was not read before.
-func (p *Poller) from(now time.Time) langsmith.Time {
+func (p *Poller) from(id langsmith.UUID, now time.Time) langsmith.Time {
 	if p.StartTime != 0 {
 		return p.StartTime
 	}
@@ -254,6 +280,10 @@ func (p *Poller) from(now time.Time) langsmith.Time {
 	if p.header.Listed != 0 {
 		// A project that appeared since the last look is read from there on, however long ago that was.
 		from = min(from, p.header.Listed.Add(-p.Cursor.Lookback))
+		// One that was there already, and whose beginning could not be stored, began as all did.
+		if slices.Contains(p.header.Projects, id.String()) {
+			from = min(from, p.header.Listed.Add(-p.InitialLookback))
+		}
 	}
 	return from
 }
@@ -277,8 +307,15 @@ func (p *Poller) retire(chosen map[langsmith.UUID]langsmith.Project) {
 // jittered spreads the reads of many projects over the interval. It never makes one longer.
 func (p *Poller) jittered() cursor.Config {
 	cfg := p.Cursor
-	cfg.Interval -= time.Duration(rand.Float64() * 0.1 * float64(cfg.Interval))
+	cfg.Interval -= time.Duration(p.chance() * 0.1 * float64(cfg.Interval))
 	return cfg
+}
+
+func (p *Poller) chance() float64 {
+	if p.Chance != nil {
+		return p.Chance()
+	}
+	return rand.Float64()
 }
 
 func (p *Poller) snapshot() []*worker {
@@ -291,13 +328,25 @@ func (p *Poller) gauges() gauges {
 	g := gauges{deprecated: p.deprecated.Load()}
 	now := langsmith.TimeOf(time.Now())
 	for _, w := range p.snapshot() {
+		if since := langsmith.Time(w.unstored.Load()); since != 0 {
+			g.checkpointAge = max(g.checkpointAge, time.Duration(now-since).Seconds())
+		}
 		if !w.running.Load() {
 			continue
 		}
+		lag := max(time.Duration(now-langsmith.Time(w.safe.Load())).Seconds(), 0)
 		g.projects++
-		g.lag = max(g.lag, time.Duration(now-langsmith.Time(w.safe.Load())).Seconds())
+		g.lag = max(g.lag, lag)
 		g.pending += w.pending.Load()
 		g.windows += w.windows.Load()
+		if p.ProjectLabel {
+			g.lags = append(g.lags, projectLag{*w.name.Load(), lag})
+		}
+	}
+	if p.Budget != nil {
+		for _, class := range langsmith.Classes {
+			g.used = append(g.used, p.Budget.Used(class))
+		}
 	}
 	return g
 }

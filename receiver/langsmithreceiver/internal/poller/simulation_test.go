@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +30,8 @@ type row struct {
 	project, id          langsmith.UUID
 	start, arrives, ends time.Time // ends is zero for a run that never ends
 	priced               time.Time
+	edited               time.Time // zero for never
+	tags                 string
 }
 
 // server is a LangSmith in memory, with the faults of a real one.
@@ -42,10 +42,16 @@ type server struct {
 	pageSize int
 	latency  time.Duration
 	api      langsmith.APIVersion
+	// delay is the latency of a request, if it is set, and deaf lets it ignore its page cursor.
+	delay func(q langsmith.RunQuery) time.Duration
+	deaf  func(q langsmith.RunQuery) bool
 	// fault decides about a request: an error, and after how many rows it strikes; -1 for before the first.
 	fault   func(q langsmith.RunQuery) (error, int)
 	queries int
 	fetched int
+	counts  int
+	// noStats is what a count fails with.
+	noStats error
 }
 
 func (s *server) Detect(context.Context) (langsmith.Server, error) {
@@ -62,8 +68,34 @@ func (s *server) ValidateFilters(context.Context, langsmith.UUID, string, string
 	return nil
 }
 
-func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
+func (s *server) CountRuns(ctx context.Context, q langsmith.CountQuery) (n int64, err error) {
 	time.Sleep(s.latency)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts++
+	if s.noStats != nil || ctx.Err() != nil {
+		return 0, s.noStats
+	}
+	for _, r := range s.rows {
+		start := langsmith.TimeOf(r.start)
+		if r.project == q.ProjectID && !r.arrives.After(time.Now()) && q.MinStart <= start && start < q.MaxStart {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
+	s.mu.Lock()
+	latency := s.latency
+	if s.delay != nil {
+		latency = s.delay(q)
+	}
+	if s.deaf != nil && s.deaf(q) {
+		q.Cursor = ""
+	}
+	s.mu.Unlock()
+	time.Sleep(latency)
 	s.mu.Lock()
 	s.queries++
 	var fault error
@@ -105,6 +137,10 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 		run = langsmith.Run{
 			ID: r.id, TraceID: r.id, ProjectID: r.project, Name: langsmith.Text("ChatModel"), RunType: langsmith.RunTypeLLM,
 			Start: langsmith.TimeOf(r.start), Status: langsmith.StatusPending,
+			Tags: langsmith.Raw(r.tags),
+		}
+		if !r.edited.IsZero() && !r.edited.After(now) {
+			run.Tags = langsmith.Raw(`["edited"]`)
 		}
 		if !r.ends.IsZero() && !r.ends.After(now) {
 			run.End, run.Status = langsmith.TimeOf(r.ends), langsmith.StatusSuccess
@@ -241,6 +277,7 @@ type client struct {
 	*ledger
 	frozen bool
 	fault  func() error
+	wrote  func()
 	writes int
 }
 
@@ -308,6 +345,9 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 			delete(c.values, op.Key)
 		}
 	}
+	if write && c.wrote != nil {
+		c.wrote()
+	}
 	return nil
 }
 
@@ -326,6 +366,7 @@ type world struct {
 
 	lookback  time.Duration
 	selection *Selection
+	chance    func() float64
 
 	stop func()
 }
@@ -356,12 +397,19 @@ func (w *world) settings() Settings {
 			defer w.mu.Unlock()
 			w.status = append(w.status, e.Status())
 		},
-		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same",
+		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same", Chance: w.chance,
 	}
 }
 
-func (w *world) start() {
-	p, err := New(w.t.Context(), w.settings())
+func (w *world) start() { w.startWith(nil) }
+
+// startWith starts a poller whose storage client was changed.
+func (w *world) startWith(change func(*client)) {
+	settings := w.settings()
+	if change != nil {
+		change(w.client)
+	}
+	p, err := New(w.t.Context(), settings)
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -395,7 +443,11 @@ func (w *world) check(seed any) {
 		if n == 0 {
 			lost = append(lost, describe)
 		}
-		if n > 1+w.sink.mayRepeat[id] {
+		allowed := 1
+		if w.cursor.EmitUpdates && !r.edited.IsZero() {
+			allowed = 2
+		}
+		if n > allowed+w.sink.mayRepeat[id] {
 			repeated = append(repeated, describe)
 		}
 	}
@@ -448,40 +500,3 @@ func runID(n int) (u langsmith.UUID) {
 }
 
 func status(code int) error { return &langsmith.Error{Op: "query runs", StatusCode: code} }
-
-// weather is faults of all kinds, each as likely as the other.
-func weather(r *rand.Rand, likely float64) func(langsmith.RunQuery) (error, int) {
-	return func(q langsmith.RunQuery) (error, int) {
-		if r.Float64() >= likely {
-			return nil, 0
-		}
-		switch r.IntN(6) {
-		case 0:
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(30)) * time.Second}, -1
-		case 1:
-			return status(http.StatusBadGateway), -1
-		case 2:
-			return &langsmith.Error{Op: "query runs", Err: context.DeadlineExceeded}, r.IntN(20)
-		case 3:
-			if q.Cursor != "" {
-				return &langsmith.Error{Op: "query runs", StatusCode: http.StatusBadRequest, Detail: "cursor has expired"}, -1
-			}
-			return status(http.StatusServiceUnavailable), -1
-		case 4:
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusOK, Err: errors.New("unexpected EOF")}, r.IntN(50)
-		}
-		return status(http.StatusInternalServerError), -1
-	}
-}
-
-// locked is a source of chance for several goroutines.
-type locked struct {
-	mu  sync.Mutex
-	pcg *rand.PCG
-}
-
-func (l *locked) Uint64() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pcg.Uint64()
-}
