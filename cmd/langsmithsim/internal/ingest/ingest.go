@@ -324,6 +324,9 @@ func finish(r *store.Run, now time.Time) {
 	}
 }
 
+// maxOrphans bounds the changes that are kept for runs that have not come yet.
+const maxOrphans = 10_000
+
 // change overwrites top-level fields of a run, or keeps them until the run comes in.
 func (in *Ingest) change(id store.UUID, f fields) error {
 	in.mu.Lock()
@@ -331,6 +334,9 @@ func (in *Ingest) change(id store.UUID, f fields) error {
 	old := in.store.Get(id, forever)
 	if old == nil {
 		if in.orphans[id] == nil {
+			if len(in.orphans) >= maxOrphans {
+				return errors.New("too many changes of runs that have not come")
+			}
 			in.orphans[id] = fields{}
 		}
 		maps.Copy(in.orphans[id], f)
