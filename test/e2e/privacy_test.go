@@ -23,8 +23,10 @@ func canaryRuns(at time.Time) []map[string]any {
 			"inputs_preview": "CANARY preview of the input", "outputs_preview": "CANARY preview of the output",
 			"events":     []any{map[string]any{"name": "new_token", "time": stamp(time.Millisecond), "kwargs": map[string]any{"token": "CANARY token"}}},
 			"serialized": map[string]any{"kwargs": map[string]any{"template": "CANARY template"}},
-			"extra": map[string]any{"metadata": map[string]any{"ls_provider": "openai", "ls_model_name": "gpt-4o", "note": "CANARY metadata"},
-				"invocation_params": map[string]any{"tools": []any{map[string]any{"name": "CANARY tool definition"}}, "stop": nil}},
+			"extra": map[string]any{
+				"metadata":          map[string]any{"ls_provider": "openai", "ls_model_name": "gpt-4o", "note": "CANARY metadata"},
+				"invocation_params": map[string]any{"tools": []any{map[string]any{"name": "CANARY tool definition"}}, "stop": nil},
+			},
 		}
 		for k, v := range more {
 			r[k] = v

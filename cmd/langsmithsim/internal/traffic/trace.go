@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"encoding/hex"
+
 	"github.com/otelcol-langsmith/otelcol-langsmith/cmd/langsmithsim/internal/store"
 )
 

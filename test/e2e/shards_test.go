@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestShardsDivideTheProjects runs two collectors on one LangSmith: each project is read by one of them, and every run
+// goes out once.
+func TestShardsDivideTheProjects(t *testing.T) {
+	sim := startSimulator(t, "--history", "3000", "--span", "30m", "--rate", "0", "--stuck", "0")
+	sinks := []*otlpSink{newOTLPSink(t), newOTLPSink(t)}
+	for i, sink := range sinks {
+		runExample(t, "shards", sim, []string{"OTLP_ENDPOINT=" + sink.http, "SHARD_TOTAL=2", "SHARD_INDEX=" + string(rune('0'+i))})
+	}
+	want := sim.runs(t)
+	both := func() int {
+		a, _ := sinks[0].received()
+		b, _ := sinks[1].received()
+		return len(a) + len(b)
+	}
+	eventually(t, time.Minute, "every run is read", func() bool { return both() >= len(want) })
+	time.Sleep(2 * time.Second)
+
+	owner := map[any]int{}
+	for i, sink := range sinks {
+		spans, _ := sink.received()
+		assert.NotEmpty(t, spans, "shard %d", i)
+		for _, s := range spans {
+			project := s.resource["service.name"]
+			if first, known := owner[project]; known {
+				assert.Equal(t, first, i, "%v is read by both", project)
+			}
+			owner[project] = i
+		}
+	}
+	assert.Equal(t, len(want), both())
+}
