@@ -51,33 +51,33 @@ func (f *fate) query(what string, q langsmith.RunQuery) *rand.Rand {
 }
 
 // weather is faults of all kinds, each as likely as the other. At times everything is refused for a while.
-func weather(f *fate, likely float64) func(langsmith.RunQuery) (error, int) {
-	return func(q langsmith.RunQuery) (error, int) {
+func weather(f *fate, likely float64) func(langsmith.RunQuery) (int, error) {
+	return func(q langsmith.RunQuery) (int, error) {
 		r := f.query("fault", q)
 		if likely > 0 && f.storm(time.Now()) {
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(60)) * time.Second}, -1
+			return -1, &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(60)) * time.Second}
 		}
 		if r.Float64() >= likely {
-			return nil, 0
+			return 0, nil
 		}
 		switch r.IntN(7) {
 		case 0:
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(30)) * time.Second}, -1
+			return -1, &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: time.Duration(r.IntN(30)) * time.Second}
 		case 1:
-			return status(http.StatusBadGateway), -1
+			return -1, status(http.StatusBadGateway)
 		case 2:
-			return &langsmith.Error{Op: "query runs", Err: context.DeadlineExceeded}, r.IntN(20)
+			return r.IntN(20), &langsmith.Error{Op: "query runs", Err: context.DeadlineExceeded}
 		case 3:
 			if q.Cursor != "" {
-				return &langsmith.Error{Op: "query runs", StatusCode: http.StatusBadRequest, Detail: "cursor has expired"}, -1
+				return -1, &langsmith.Error{Op: "query runs", StatusCode: http.StatusBadRequest, Detail: "cursor has expired"}
 			}
-			return status(http.StatusServiceUnavailable), -1
+			return -1, status(http.StatusServiceUnavailable)
 		case 4:
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusOK, Err: errors.New("unexpected EOF")}, r.IntN(50)
+			return r.IntN(50), &langsmith.Error{Op: "query runs", StatusCode: http.StatusOK, Err: errors.New("unexpected EOF")}
 		case 5:
-			return status(http.StatusForbidden), -1
+			return -1, status(http.StatusForbidden)
 		}
-		return status(http.StatusInternalServerError), -1
+		return -1, status(http.StatusInternalServerError)
 	}
 }
 
@@ -198,27 +198,27 @@ func TestResume(t *testing.T) {
 		arm func(w *world, c *client, strike func() bool)
 	}{
 		{"before a request", func(w *world, _ *client, strike func() bool) {
-			w.server.fault = func(langsmith.RunQuery) (error, int) {
+			w.server.fault = func(langsmith.RunQuery) (int, error) {
 				if strike() {
-					return status(500), -1
+					return -1, status(500)
 				}
-				return nil, 0
+				return 0, nil
 			}
 		}},
 		{"in the middle of a page", func(w *world, _ *client, strike func() bool) {
-			w.server.fault = func(langsmith.RunQuery) (error, int) {
+			w.server.fault = func(langsmith.RunQuery) (int, error) {
 				if strike() {
-					return errors.New("cut"), 5
+					return 5, errors.New("cut")
 				}
-				return nil, 0
+				return 0, nil
 			}
 		}},
 		{"at the end of a page", func(w *world, _ *client, strike func() bool) {
-			w.server.fault = func(langsmith.RunQuery) (error, int) {
+			w.server.fault = func(langsmith.RunQuery) (int, error) {
 				if strike() {
-					return errors.New("cut"), pageSize
+					return pageSize, errors.New("cut")
 				}
-				return nil, 0
+				return 0, nil
 			}
 		}},
 		{"before the pipeline takes a batch", func(w *world, _ *client, strike func() bool) {

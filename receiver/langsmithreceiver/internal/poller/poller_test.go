@@ -162,12 +162,12 @@ func TestOneProjectThatFailsDoesNotStopOthers(t *testing.T) {
 			w.server.projects = append(w.server.projects, langsmith.Project{ID: projectID(2), Name: "two"})
 			w.traffic(rand.New(rand.NewPCG(1, 1)), 200, time.Now().Add(-time.Hour), 2*time.Hour)
 			var requests atomic.Int64
-			w.server.fault = func(q langsmith.RunQuery) (error, int) {
+			w.server.fault = func(q langsmith.RunQuery) (int, error) {
 				if q.ProjectID == projectID(2) {
 					requests.Add(1)
-					return status(code), -1
+					return -1, status(code)
 				}
-				return nil, 0
+				return 0, nil
 			}
 			w.start()
 			time.Sleep(9 * time.Minute)
@@ -192,12 +192,12 @@ func TestRateLimitsAreNoProblem(t *testing.T) {
 		w := newWorld(t)
 		w.log = zap.New(core)
 		var last atomic.Int64
-		w.server.fault = func(langsmith.RunQuery) (error, int) {
+		w.server.fault = func(langsmith.RunQuery) (int, error) {
 			now := time.Now().Unix()
 			if before := last.Swap(now); before != 0 && before != now { // what goes out together is refused together
 				assert.GreaterOrEqual(t, now-before, int64(20))
 			}
-			return &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: 20 * time.Second}, -1
+			return -1, &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: 20 * time.Second}
 		}
 		w.start()
 		time.Sleep(5 * time.Minute)

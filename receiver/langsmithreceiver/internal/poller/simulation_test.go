@@ -46,7 +46,7 @@ type server struct {
 	delay func(q langsmith.RunQuery) time.Duration
 	deaf  func(q langsmith.RunQuery) bool
 	// fault decides about a request: an error, and after how many rows it strikes; -1 for before the first.
-	fault   func(q langsmith.RunQuery) (error, int)
+	fault   func(q langsmith.RunQuery) (int, error)
 	queries int
 	fetched int
 	counts  int
@@ -101,7 +101,7 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 	var fault error
 	strikes := -1
 	if s.fault != nil {
-		fault, strikes = s.fault(q)
+		strikes, fault = s.fault(q)
 	}
 	var found []row
 	now := time.Now()
