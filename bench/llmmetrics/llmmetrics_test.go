@@ -51,6 +51,7 @@ var subjects = []subject{
 flush_interval: 24h
 max_series: 1000000
 initial_zero: off
+further_metrics: false
 dimensions: [{name: tenant}, {name: region}, {name: team}, {name: env}]
 exemplars: {max_per_data_point: 0}
 `},
@@ -58,12 +59,14 @@ exemplars: {max_per_data_point: 0}
 flush_interval: 24h
 max_series: 1000000
 initial_zero: off
+further_metrics: false
 dimensions: [{name: tenant}, {name: region}, {name: team}, {name: env}]
 `},
 	{"llm_metrics_exponential", 6, llmmetricsconnector.NewFactory(), `
 flush_interval: 24h
 max_series: 1000000
 initial_zero: off
+further_metrics: false
 dimensions: [{name: tenant}, {name: region}, {name: team}, {name: env}]
 exemplars: {max_per_data_point: 0}
 histogram: {type: exponential}

@@ -29,7 +29,7 @@ func TestSpansAllocateNothing(t *testing.T) {
 		td := ptrace.NewTraces()
 		epoch := time.Unix(1_700_000_000, 0)
 		for i, fields := range []string{
-			"took=1s op=chat provider=openai model=gpt-4o answered=gpt-4o-mini in=10 out=20 cost=0.01 first=0.1 tenant=a shard=3 weight=0.5 vip=true",
+			"took=1s op=chat provider=openai model=gpt-4o answered=gpt-4o-mini in=10 out=20 cost=0.01 first=0.1 read=2 write=3 reason=4 stream=true finish=stop,tool_calls tenant=a shard=3 weight=0.5 vip=true",
 			"took=1s op=chat provider=openai model=gpt-4o error=timeout",
 			"took=1s op=execute_tool tool=search",
 			"took=1s op=invoke_agent agent=helper",
@@ -38,6 +38,7 @@ func TestSpansAllocateNothing(t *testing.T) {
 		} {
 			scriptSpan(t, td, fields+fmt.Sprintf(" id=%d parent=%d", i+1, i), epoch)
 		}
+		td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(1).TraceState().FromRaw("a=b,ot=rv:6e6d1a75832a2f;th:5")
 		ctx := t.Context()
 		consume := func() {
 			if err := c.ConsumeTraces(ctx, td); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
 
@@ -43,6 +44,28 @@ const (
 	HistogramExponential HistogramType = "exponential"
 )
 
+// Timestamps says what time data points have.
+type Timestamps string
+
+const (
+	// TimestampsArrival is the time at which spans come.
+	TimestampsArrival Timestamps = "arrival"
+	// TimestampsSpan is the minute in which a span ended.
+	TimestampsSpan Timestamps = "span"
+)
+
+// Semconv is the generation of the GenAI conventions whose metrics are emitted.
+type Semconv string
+
+const (
+	// SemconvG1 is the generation until v1.41 of the conventions.
+	SemconvG1 Semconv = "g1"
+	// SemconvG2 is the generation of the conventions' own repository, since 2026.
+	SemconvG2 Semconv = "g2"
+	// SemconvBoth emits both.
+	SemconvBoth Semconv = "both"
+)
+
 const (
 	maxExemplars     = 100
 	minHistogramSize = 2
@@ -53,7 +76,15 @@ const (
 type Config struct {
 	// FlushInterval is the time between two emissions of all series.
 	FlushInterval time.Duration `mapstructure:"flush_interval"`
-	Temporality   Temporality   `mapstructure:"temporality"`
+	// Semconv selects the names of metrics.
+	Semconv     Semconv     `mapstructure:"semconv"`
+	Temporality Temporality `mapstructure:"temporality"`
+	// Timestamps of data points. Those of spans need delta temporality.
+	Timestamps Timestamps `mapstructure:"timestamps"`
+	// AllowedLateness is how long after its end a minute is told, so that late spans are in it.
+	AllowedLateness time.Duration `mapstructure:"allowed_lateness"`
+	// MaxSpanAge leaves out spans that ended longer ago; zero takes all.
+	MaxSpanAge time.Duration `mapstructure:"max_span_age"`
 	// InitialZero is without effect on delta temporality.
 	InitialZero InitialZero     `mapstructure:"initial_zero"`
 	Histogram   HistogramConfig `mapstructure:"histogram"`
@@ -66,6 +97,15 @@ type Config struct {
 	// SeriesExpiration drops series without updates; zero keeps them for ever.
 	SeriesExpiration time.Duration   `mapstructure:"series_expiration"`
 	Exemplars        ExemplarsConfig `mapstructure:"exemplars"`
+	Traces           TracesConfig    `mapstructure:"traces"`
+	// FurtherMetrics adds cache and reasoning tokens, output speed, streaming and finish reasons.
+	FurtherMetrics bool `mapstructure:"further_metrics"`
+	// AdjustedCounts counts a span that was sampled for all those it stands for, as its trace state tells.
+	AdjustedCounts bool `mapstructure:"adjusted_counts"`
+	// StorageID names a storage extension in which totals are kept; nil keeps them in memory only.
+	StorageID *component.ID `mapstructure:"storage"`
+	// Prices are those of calls that have no cost yet.
+	Prices genai.PriceConfig `mapstructure:"prices"`
 
 	_ struct{}
 }
@@ -75,6 +115,19 @@ type HistogramConfig struct {
 	Type HistogramType `mapstructure:"type"`
 	// MaxSize is the largest number of buckets of an exponential histogram.
 	MaxSize int `mapstructure:"max_size"`
+
+	_ struct{}
+}
+
+// TracesConfig says whether and how whole traces are measured.
+type TracesConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+	// Idle is how long to wait for more spans of a trace whose root came.
+	Idle time.Duration `mapstructure:"idle"`
+	// Timeout is how long to wait for more spans of a trace whose root did not come.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// MaxOpen bounds the traces that are waited for. Beyond it, the one that was idle for longest is told early.
+	MaxOpen int `mapstructure:"max_open"`
 
 	_ struct{}
 }
@@ -100,8 +153,12 @@ type Dimension struct {
 func createDefaultConfig() component.Config {
 	return &Config{
 		FlushInterval: 15 * time.Second,
+		Semconv:       SemconvG1,
 		Temporality:   TemporalityCumulative,
+		Timestamps:    TimestampsArrival,
 		InitialZero:   InitialZeroHold,
+
+		AllowedLateness: 5 * time.Minute,
 		Histogram: HistogramConfig{
 			Type:    HistogramExplicit,
 			MaxSize: 160,
@@ -110,6 +167,10 @@ func createDefaultConfig() component.Config {
 		MaxSeries:          10_000,
 		SeriesExpiration:   24 * time.Hour,
 		Exemplars:          ExemplarsConfig{MaxPerDataPoint: 2},
+		Traces:             TracesConfig{Idle: time.Minute, Timeout: 30 * time.Minute, MaxOpen: 10_000},
+		FurtherMetrics:     true,
+		AdjustedCounts:     true,
+		Prices:             genai.DefaultPriceConfig(),
 	}
 }
 
@@ -121,8 +182,25 @@ func (c *Config) Validate() error {
 	if c.FlushInterval <= 0 {
 		fail("flush_interval: %v is not positive; set a duration such as 15s", c.FlushInterval)
 	}
+	switch c.Semconv {
+	case SemconvG1, SemconvG2, SemconvBoth:
+	default:
+		fail("semconv: %q is unknown; use g1, g2 or both", c.Semconv)
+	}
 	if c.Temporality != TemporalityCumulative && c.Temporality != TemporalityDelta {
 		fail("temporality: %q is unknown; use cumulative or delta", c.Temporality)
+	}
+	switch {
+	case c.Timestamps != TimestampsArrival && c.Timestamps != TimestampsSpan:
+		fail("timestamps: %q is unknown; use arrival or span", c.Timestamps)
+	case c.Timestamps == TimestampsSpan && c.Temporality != TemporalityDelta:
+		fail("timestamps: span does not go with temporality (%s); set temporality: delta, or timestamps: arrival", c.Temporality)
+	}
+	if c.AllowedLateness < 0 {
+		fail("allowed_lateness: %v is negative; set a duration such as 5m, or 0", c.AllowedLateness)
+	}
+	if c.MaxSpanAge < 0 {
+		fail("max_span_age: %v is negative; set a duration such as 24h, or 0 for any age", c.MaxSpanAge)
 	}
 	switch c.InitialZero {
 	case InitialZeroHold, InitialZeroInline, InitialZeroOff:
@@ -147,6 +225,19 @@ func (c *Config) Validate() error {
 	}
 	if n := c.Exemplars.MaxPerDataPoint; n < 0 || n > maxExemplars {
 		fail("exemplars::max_per_data_point: %d is out of range; use 0 (none) to %d", n, maxExemplars)
+	}
+	if c.Traces.Idle <= 0 {
+		fail("traces::idle: %v is not positive; set a duration such as 1m", c.Traces.Idle)
+	}
+	if c.Traces.Timeout < c.Traces.Idle {
+		fail("traces::timeout: %v is shorter than traces::idle (%v); set a longer one such as 30m", c.Traces.Timeout, c.Traces.Idle)
+	}
+	if c.Traces.MaxOpen <= 0 {
+		fail("traces::max_open: %d is not positive; set a bound such as 10000", c.Traces.MaxOpen)
+	}
+	if c.StorageID != nil && c.Temporality != TemporalityCumulative {
+		fail("storage: %v does not go with temporality (%s), which keeps no totals; remove it, or set temporality: cumulative",
+			c.StorageID, c.Temporality)
 	}
 	names := make([]string, 0, len(c.Dimensions))
 	for i, d := range c.Dimensions {
@@ -179,6 +270,13 @@ func (c *Config) engine() llmmetrics.Config {
 		MaxSeries:          c.MaxSeries,
 		Expiration:         c.SeriesExpiration,
 		Exemplars:          c.Exemplars.MaxPerDataPoint,
+		ErrorClass:         genai.ErrorClass,
+	}
+	switch c.Semconv {
+	case SemconvG2:
+		e.Semconv = llmmetrics.SemconvG2
+	case SemconvBoth:
+		e.Semconv = llmmetrics.SemconvBoth
 	}
 	switch c.InitialZero {
 	case InitialZeroInline:

@@ -28,14 +28,35 @@ func TestConfigs(t *testing.T) {
 		"llm_metrics": {want: createDefaultConfig().(*Config)},
 		"llm_metrics/all": {want: &Config{
 			FlushInterval:      time.Minute,
+			Semconv:            SemconvBoth,
 			Temporality:        TemporalityDelta,
+			Timestamps:         TimestampsSpan,
+			AllowedLateness:    time.Minute,
+			MaxSpanAge:         48 * time.Hour,
 			InitialZero:        InitialZeroOff,
 			Histogram:          HistogramConfig{Type: HistogramExponential, MaxSize: 20},
 			Dimensions:         []Dimension{{Name: "tenant", Default: "none"}, {Name: "region"}},
 			ResourceAttributes: []string{"service.name"},
 			MaxSeries:          5,
+			Traces:             TracesConfig{Enabled: true, Idle: 10 * time.Second, Timeout: time.Minute, MaxOpen: 100},
+			Prices: genai.PriceConfig{Models: []genai.ModelPrice{
+				{Model: "ours-*", ModelRates: genai.ModelRates{Input: usd(2), Output: usd(8)}},
+			}},
 		}},
+		"llm_metrics/traces": {err: `traces::idle: 0s is not positive; set a duration such as 1m
+traces::timeout: -1s is shorter than traces::idle (0s); set a longer one such as 30m
+traces::max_open: 0 is not positive; set a bound such as 10000`},
+		"llm_metrics/timestamps": {err: `timestamps: "now" is unknown; use arrival or span
+allowed_lateness: -1s is negative; set a duration such as 5m, or 0
+max_span_age: -1s is negative; set a duration such as 24h, or 0 for any age`},
+		"llm_metrics/span": {err: "timestamps: span does not go with temporality (cumulative); set temporality: delta, or timestamps: arrival"},
+		"llm_metrics/storage": {
+			err: "storage: file_storage does not go with temporality (delta), which keeps no totals; remove it, or set temporality: cumulative",
+		},
+		"llm_metrics/prices":      {err: "prices: builtin: false leaves no prices; name a file, list models, or set enabled: false"},
+		"llm_metrics/price":       {err: "prices::models::0: model: is missing; give the name of a model, a glob such as gpt-4o*, or a regex"},
 		"llm_metrics/interval":    {err: "flush_interval: 0s is not positive; set a duration such as 15s"},
+		"llm_metrics/semconv":     {err: `semconv: "g3" is unknown; use g1, g2 or both`},
 		"llm_metrics/temporality": {err: `temporality: "gauge" is unknown; use cumulative or delta`},
 		"llm_metrics/zero":        {err: `initial_zero: "never" is unknown; use hold, inline or off`},
 		"llm_metrics/histogram": {err: `histogram::type: "summary" is unknown; use explicit or exponential
@@ -67,6 +88,8 @@ resource_attributes::2: "a" is there twice; remove one`},
 	}
 }
 
+func usd(v float64) *float64 { return &v }
+
 func TestUnknownOptionIsRefused(t *testing.T) {
 	conf := confmap.NewFromStringMap(map[string]any{"dimension": []any{}})
 	require.ErrorContains(t, conf.Unmarshal(NewFactory().CreateDefaultConfig()), "dimension")
@@ -85,7 +108,14 @@ func flat(prefix string, m map[string]any, into map[string]string) {
 			}
 			into[prefix+k] = "[" + strings.Join(parts, ", ") + "]"
 		case nil:
-			into[prefix+k] = "[]"
+			if into[prefix+k] = "[]"; k == "storage" {
+				into[prefix+k] = "null"
+			}
+		case string:
+			if v == "" {
+				v = `""`
+			}
+			into[prefix+k] = v
 		default:
 			into[prefix+k] = fmt.Sprint(v)
 		}
@@ -110,11 +140,13 @@ func codeDefaults(t *testing.T) map[string]string {
 
 func shortDuration(d time.Duration) string {
 	s := d.String()
-	s = strings.TrimSuffix(s, "0s")
-	if strings.HasSuffix(s, "m") || strings.HasSuffix(s, "h") {
-		return strings.TrimSuffix(s, "0m")
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
 	}
-	return d.String()
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func TestReadmeDefaultsAreThoseOfTheCode(t *testing.T) {
@@ -179,7 +211,7 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 			kind = "sum"
 		}
 		code = append(code, fmt.Sprintf("%s %s %s %s", in.Name, kind, in.Unit, strings.Join(in.Attributes, ", ")))
-		if in.Name == llmmetrics.MetricCost {
+		if in.Name == llmmetrics.MetricCost || in.Name == llmmetrics.MetricOutputSpeed {
 			for _, b := range in.Bounds {
 				assert.Contains(t, string(content), fmt.Sprint(b))
 			}
@@ -206,4 +238,8 @@ func TestAttributesAreThoseOfTheSpans(t *testing.T) {
 		assert.Equal(t, theirs, ours)
 	}
 	assert.Equal(t, genai.Absent, llmmetrics.Absent)
+	require.Len(t, llmmetrics.FinishReasons, genai.FinishReasons)
+	for i, name := range llmmetrics.FinishReasons {
+		assert.Equal(t, genai.FinishReason(i).String(), name)
+	}
 }

@@ -2,63 +2,193 @@ package llmmetricsconnector
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
 
-// tracesToMetrics is the shell around the engine: it brings the clock, the ticker and the log.
-type tracesToMetrics struct {
+// shell is what surrounds the engine: it brings the clock, the ticker and the log.
+type shell struct {
 	interval  time.Duration
 	next      consumer.Metrics
 	logger    *zap.Logger
 	telemetry *telemetry
-	engine    *llmmetrics.Engine
-	spans     *spanReader
+	metrics   *aggregation
+	// before, if set, is called before each flush.
+	before func(ctx context.Context, now pcommon.Timestamp, final bool)
+	// telling, if set, is called before metrics are delivered.
+	telling func(ctx context.Context, stats llmmetrics.Stats)
 
 	// Of the flushing goroutine, then of Shutdown.
 	warned  bool
 	failing bool
+
+	storageFails atomic.Bool
 
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	shutdown sync.Once
 }
 
-func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*tracesToMetrics, error) {
-	telemetry, err := newTelemetry(set)
+func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, next consumer.Metrics) (*shell, error) {
+	telemetry, err := newTelemetry(set, prices)
 	if err != nil {
 		return nil, err
 	}
 	engineConfig := cfg.engine()
 	engineConfig.ScopeName, engineConfig.ScopeVersion = metadata.ScopeName, set.BuildInfo.Version
-	engine := llmmetrics.New(engineConfig, now())
-	return &tracesToMetrics{
+	return &shell{
 		interval:  cfg.FlushInterval,
 		next:      next,
 		logger:    set.Logger,
 		telemetry: telemetry,
-		engine:    engine,
-		spans:     newSpanReader(engine, cfg.Dimensions),
+		metrics:   newAggregation(cfg, engineConfig, now()),
 	}, nil
 }
 
+// tracesToMetrics measures spans.
+type tracesToMetrics struct {
+	*shell
+
+	id      component.ID
+	storage *component.ID // nil for none
+	spans   *spanReader
+	keeper  *keeper // nil without a storage, and before Start
+	close   sync.Once
+}
+
+func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*tracesToMetrics, error) {
+	prices, err := genai.NewPriceTable(cfg.Prices)
+	if err != nil {
+		return nil, fmt.Errorf("prices::%w", err)
+	}
+	shell, err := newShell(set, cfg, prices, next)
+	if err != nil {
+		return nil, err
+	}
+	c := &tracesToMetrics{
+		shell: shell, id: set.ID, storage: cfg.StorageID, spans: newSpanReader(shell.metrics, cfg, prices),
+	}
+	shell.before = func(ctx context.Context, now pcommon.Timestamp, final bool) {
+		var ends [traceEnds]int64
+		var late int64
+		err := c.noted(ctx, func(n *note) { ends, late = c.spans.finishTraces(now, final, n) })
+		c.logStorage(err)
+		c.telemetry.traces(ctx, c.spans.traces, ends, late)
+	}
+	return c, nil
+}
+
+// Start continues the totals of the storage and begins to flush.
+func (c *tracesToMetrics) Start(ctx context.Context, host component.Host) error {
+	if c.storage != nil {
+		client, err := openStorage(ctx, host, c.id, *c.storage)
+		if err != nil {
+			return err
+		}
+		if err := c.keep(ctx, client); err != nil {
+			return errors.Join(err, client.Close(ctx))
+		}
+	}
+	return c.shell.Start(ctx, host)
+}
+
+// keep continues the totals of a storage and keeps them there from now on.
+func (c *tracesToMetrics) keep(ctx context.Context, client storage.Client) error {
+	k := &keeper{client: client}
+	err := k.load(ctx, c.metrics.single, c.spans.nesting)
+	if errors.Is(err, llmmetrics.ErrOtherConfig) {
+		c.logger.Warn("the saved totals are of another configuration and cannot be continued: totals begin at zero", zap.Error(err))
+		c.metrics.single = llmmetrics.New(c.metrics.config, now())
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	save := func(ctx context.Context) error { return k.save(ctx, c.metrics.single, c.spans.nesting) }
+	if err := save(ctx); err != nil {
+		return err
+	}
+	c.keeper = k
+	c.telling = func(ctx context.Context, stats llmmetrics.Stats) {
+		if stats.Born > 0 || k.due() {
+			c.logStorage(save(ctx))
+		}
+	}
+	return nil
+}
+
+// noted counts something and notes it in the storage, if there is one.
+func (c *tracesToMetrics) noted(ctx context.Context, count func(*note)) error {
+	if c.keeper == nil {
+		count(nil)
+		return nil
+	}
+	c.keeper.batches.RLock()
+	defer c.keeper.batches.RUnlock()
+	var n note
+	count(&n)
+	return c.keeper.write(ctx, &n)
+}
+
+// Shutdown delivers what is left and saves the totals.
+func (c *tracesToMetrics) Shutdown(ctx context.Context) error {
+	err := c.shell.Shutdown(ctx)
+	c.close.Do(func() {
+		k := c.keeper
+		if k == nil {
+			return
+		}
+		// The deadline may have passed in the flush.
+		save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err == nil { // else a flush may still be under way, and the notes hold everything
+			err = k.save(save, c.metrics.single, c.spans.nesting)
+		}
+		err = errors.Join(err, k.client.Close(save))
+	})
+	return err
+}
+
+// logsToMetrics measures the results of evaluations.
+type logsToMetrics struct {
+	*shell
+
+	events *eventReader
+}
+
+func newLogsToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*logsToMetrics, error) {
+	shell, err := newShell(set, cfg, nil, next)
+	if err != nil {
+		return nil, err
+	}
+	return &logsToMetrics{shell: shell, events: newEventReader(shell.metrics, cfg)}, nil
+}
+
+var errWindows = errors.New("a day of windows waits for its delivery as metrics; try again later")
+
 func now() pcommon.Timestamp { return pcommon.NewTimestampFromTime(time.Now()) }
 
-// Capabilities implements consumer.Traces.
-func (*tracesToMetrics) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+// Capabilities tells that nothing is changed.
+func (*shell) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
 
 // Start begins to flush.
-func (c *tracesToMetrics) Start(context.Context, component.Host) error {
+func (c *shell) Start(context.Context, component.Host) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
 	c.stopped = make(chan struct{})
@@ -80,7 +210,7 @@ func (c *tracesToMetrics) Start(context.Context, component.Host) error {
 
 // Shutdown stops flushing and delivers what is left. A flush under way is broken off; the final one tells
 // everything again.
-func (c *tracesToMetrics) Shutdown(ctx context.Context) (err error) {
+func (c *shell) Shutdown(ctx context.Context) (err error) {
 	c.shutdown.Do(func() {
 		if c.stop != nil {
 			c.stop()
@@ -97,24 +227,46 @@ func (c *tracesToMetrics) Shutdown(ctx context.Context) (err error) {
 	return err
 }
 
-// ConsumeTraces adds the spans to the series. It never fails: what it cannot use is counted.
-func (c *tracesToMetrics) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
-	c.telemetry.spans(ctx, c.spans.read(td))
+// ConsumeLogs adds the results of evaluations to the series. It fails as ConsumeTraces does.
+func (c *logsToMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	if c.metrics.full() {
+		return errWindows
+	}
+	c.telemetry.events(ctx, c.events.read(ld, now()))
 	return nil
 }
 
+// ConsumeTraces adds the spans to the series. What it cannot use is counted. It only fails when more windows of event
+// time wait for their delivery than it holds, or when the storage fails: what is counted then comes again, and is known.
+func (c *tracesToMetrics) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	if c.metrics.full() {
+		return errWindows
+	}
+	var counts counts
+	err := c.noted(ctx, func(n *note) { counts = c.spans.read(td, now(), n) })
+	c.telemetry.spans(ctx, &counts)
+	c.logStorage(err)
+	return err
+}
+
 // flush delivers all series. When the next component refuses, the state stays, and the next flush tells it again.
-func (c *tracesToMetrics) flush(ctx context.Context, final bool) error {
+func (c *shell) flush(ctx context.Context, final bool) error {
 	begin := time.Now()
-	md, stats := c.engine.Flush(pcommon.NewTimestampFromTime(begin), final)
+	if c.before != nil {
+		c.before(ctx, pcommon.NewTimestampFromTime(begin), final)
+	}
+	md, stats := c.metrics.flush(pcommon.NewTimestampFromTime(begin), final)
+	if c.telling != nil {
+		c.telling(ctx, stats)
+	}
 	var err error
 	if stats.Points > 0 {
 		err = c.next.ConsumeMetrics(ctx, md)
 	}
 	if err == nil {
-		c.engine.Accept()
+		c.metrics.accept()
 	}
-	c.telemetry.flush(ctx, c.engine, stats, time.Since(begin), err)
+	c.telemetry.flush(ctx, c.metrics, stats, time.Since(begin), err)
 	c.logOverflow()
 	if ctx.Err() == nil { // not when Shutdown broke it off
 		c.logOutcome(err)
@@ -123,21 +275,31 @@ func (c *tracesToMetrics) flush(ctx context.Context, final bool) error {
 }
 
 // logOverflow says once why series are missing, and which attribute is to blame.
-func (c *tracesToMetrics) logOverflow() {
-	if c.warned || c.engine.Overflowed() == 0 {
+func (c *shell) logOverflow() {
+	if c.warned || c.metrics.overflows() == 0 {
 		return
 	}
 	c.warned = true
-	name, values := c.engine.WorstAttribute()
+	name, values := c.metrics.worstAttribute()
 	c.logger.Warn("max_series is reached: spans of further series are counted in a series with the attribute "+
 		llmmetrics.AttrOverflow+"; raise max_series or drop the attribute with the most values",
-		zap.Int64("series", c.engine.Series()),
+		zap.Int64("series", c.metrics.series()),
 		zap.String("attribute", name),
 		zap.Int("values", values))
 }
 
+// logStorage tells a change, not every failure.
+func (c *shell) logStorage(err error) {
+	switch failed := c.storageFails.Swap(err != nil); {
+	case err != nil && !failed:
+		c.logger.Warn("the storage refused totals; they are kept in memory and written with the next ones", zap.Error(err))
+	case err == nil && failed:
+		c.logger.Info("the storage takes totals again")
+	}
+}
+
 // logOutcome tells a change, not every failure.
-func (c *tracesToMetrics) logOutcome(err error) {
+func (c *shell) logOutcome(err error) {
 	switch {
 	case err != nil && !c.failing:
 		c.logger.Warn("the next component refused metrics; nothing is lost, the next flush tells it again", zap.Error(err))

@@ -172,6 +172,19 @@ func scriptSpan(t *testing.T, td ptrace.Traces, fields string, epoch time.Time) 
 			attrs.PutInt(genai.AttrInputTokens, int64(number()))
 		case "out":
 			attrs.PutInt(genai.AttrOutputTokens, int64(number()))
+		case "read":
+			attrs.PutInt(genai.AttrCacheReadTokens, int64(number()))
+		case "write":
+			attrs.PutInt(genai.AttrCacheWriteTokens, int64(number()))
+		case "reason":
+			attrs.PutInt(genai.AttrReasoningTokens, int64(number()))
+		case "stream":
+			attrs.PutBool(genai.AttrRequestStream, v == "true")
+		case "finish":
+			reasons := attrs.PutEmptySlice(genai.AttrFinishReasons)
+			for reason := range strings.SplitSeq(v, ",") {
+				reasons.AppendEmpty().SetStr(strings.ReplaceAll(reason, " ", "_"))
+			}
 		case "cost":
 			attrs.PutDouble(genai.AttrUsageCost, number())
 		case "first":
@@ -354,6 +367,7 @@ func TestTelemetry(t *testing.T) {
 	chat("b").ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).CopyTo(spans.AppendEmpty())
 	spans.At(2).SetEndTimestamp(0)
 	spans.At(2).Attributes().PutInt(genai.AttrInputTokens, 7)
+	spans.At(2).Attributes().PutInt(genai.AttrOutputTokens, 0)
 	require.NoError(t, c.ConsumeTraces(t.Context(), td))
 	require.NoError(t, c.flush(t.Context(), false))
 	next.refuse.Store(true)
@@ -372,15 +386,51 @@ func TestTelemetry(t *testing.T) {
 		})
 	}
 	metadatatest.AssertEqualConnectorLlmMetricsSpans(t, tel, spanPoints, ignore)
+	metadatatest.AssertEqualConnectorLlmMetricsCalls(t, tel, []metricdata.DataPoint[int64]{
+		{Attributes: attribute.NewSet(id, attribute.String("pricing", "no_usage")), Value: 1},
+		{Attributes: attribute.NewSet(id, attribute.String("pricing", "unknown_model")), Value: 1},
+	}, ignore)
+	metadatatest.AssertEqualConnectorLlmMetricsUnpricedCalls(t, tel, []metricdata.DataPoint[int64]{
+		{Attributes: attribute.NewSet(id, attribute.String("model", "b"), attribute.String("provider", "")), Value: 1},
+	}, ignore)
 	metadatatest.AssertEqualConnectorLlmMetricsSeriesActive(t, tel, point(1), ignore)
 	metadatatest.AssertEqualConnectorLlmMetricsSeriesOverflowed(t, tel, point(1), ignore)
 	metadatatest.AssertEqualConnectorLlmMetricsSeriesExpired(t, tel, point(0), ignore)
-	metadatatest.AssertEqualConnectorLlmMetricsDataPoints(t, tel, point(2), ignore)
+	metadatatest.AssertEqualConnectorLlmMetricsDataPoints(t, tel, point(3), ignore)
 	metadatatest.AssertEqualConnectorLlmMetricsFlushFailures(t, tel, point(1), ignore)
 	metadatatest.AssertEqualConnectorLlmMetricsFlushDuration(t, tel, []metricdata.HistogramDataPoint[float64]{{
 		Attributes: only, Count: 2,
 		Bounds: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 	}}, ignore, metricdatatest.IgnoreValue())
+	require.NoError(t, c.Shutdown(t.Context()))
+}
+
+func TestTelemetryOfTraces(t *testing.T) {
+	tel := componenttest.NewTelemetry()
+	t.Cleanup(func() { require.NoError(t, tel.Shutdown(context.Background())) })
+	cfg := createDefaultConfig().(*Config)
+	cfg.Traces = TracesConfig{Enabled: true, Idle: time.Minute, Timeout: time.Minute, MaxOpen: 1}
+	set := metadatatest.NewSettings(tel)
+	c, err := newTracesToMetrics(set, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	for i := range 3 {
+		td := chat("a")
+		span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+		span.SetTraceID(pcommon.TraceID{byte(i%2 + 1)})
+		span.SetSpanID(pcommon.SpanID{byte(i + 1)})
+		require.NoError(t, c.ConsumeTraces(t.Context(), td))
+	}
+	require.NoError(t, c.flush(t.Context(), false))
+	ignore := metricdatatest.IgnoreTimestamp()
+	id := attribute.String("connector", set.ID.String())
+	only := attribute.NewSet(id)
+	metadatatest.AssertEqualConnectorLlmMetricsTraces(t, tel, []metricdata.DataPoint[int64]{
+		{Attributes: attribute.NewSet(id, attribute.String("closed_by", "limit")), Value: 1},
+	}, ignore)
+	metadatatest.AssertEqualConnectorLlmMetricsTracesOpen(t, tel, []metricdata.DataPoint[int64]{{Attributes: only, Value: 1}}, ignore)
+	metadatatest.AssertEqualConnectorLlmMetricsLateSpans(t, tel, []metricdata.DataPoint[int64]{
+		{Attributes: attribute.NewSet(id, attribute.String("late_for", "trace")), Value: 1},
+	}, ignore)
 	require.NoError(t, c.Shutdown(t.Context()))
 }
 
@@ -391,6 +441,7 @@ func FuzzSpans(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, text string, n int64, x float64, id, parent uint64, end int64) {
 		cfg := createDefaultConfig().(*Config)
 		cfg.MaxSeries = 4
+		cfg.Traces.Enabled = true
 		cfg.Dimensions = []Dimension{{Name: "tenant"}, {Name: key + "x"}}
 		sink := &consumertest.MetricsSink{}
 		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
@@ -415,7 +466,7 @@ func FuzzSpans(f *testing.F) {
 		}
 		require.NoError(t, c.ConsumeTraces(t.Context(), td))
 		require.NoError(t, c.flush(t.Context(), true))
-		require.LessOrEqual(t, c.engine.Series(), int64(4))
+		require.LessOrEqual(t, c.metrics.series(), int64(4))
 		require.NoError(t, c.Shutdown(t.Context()))
 	})
 }

@@ -16,6 +16,7 @@ func NewFactory() connector.Factory {
 		metadata.Type,
 		createDefaultConfig,
 		connector.WithTracesToMetrics(createTracesToMetrics, metadata.TracesToMetricsStability),
+		connector.WithLogsToMetrics(createLogsToMetrics, metadata.LogsToMetricsStability),
 	)
 }
 
@@ -26,4 +27,13 @@ func createTracesToMetrics(
 	next consumer.Metrics,
 ) (connector.Traces, error) {
 	return newTracesToMetrics(set, cfg.(*Config), next)
+}
+
+func createLogsToMetrics(
+	_ context.Context,
+	set connector.Settings,
+	cfg component.Config,
+	next consumer.Metrics,
+) (connector.Logs, error) {
+	return newLogsToMetrics(set, cfg.(*Config), next)
 }

@@ -8,9 +8,10 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// nesting remembers recent model calls, so that a call which two instrumentations traced, one inside the
-// other, is counted once. The inner span wins; but when the outer one came first and was counted already, the
-// inner one is left out.
+// nesting remembers recent spans, so that a call which two instrumentations traced, one inside the other, is counted
+// once. The inner span wins; but when the outer one came first and was counted already, the inner one is left out.
+// It also knows a span that comes again, as it does when an exporter beside the connector refused the batch and the
+// receiver repeats it.
 //
 // It holds a fixed number of marks, the oldest are forgotten. A race between two batches can at worst
 // overlook a mark.
@@ -29,10 +30,11 @@ func newNesting() *nesting { return &nesting{} }
 // The lowest bits of a mark: so both marks of a span are in one set.
 const (
 	roleHasChild uint64 = 1 // the span has a model call as its child
-	roleCovered  uint64 = 2 // the span, or one around it, was counted
-	roleMask     uint64 = roleHasChild | roleCovered
+	roleCovered  uint64 = 2 // the span is a model call that was counted, or is inside one
+	roleSeen     uint64 = 4 // the span is another operation, and came: model calls inside it are calls of their own
+	roleMask     uint64 = roleHasChild | roleCovered | roleSeen
 
-	lapBit   = 2
+	lapBit   = 3
 	markBits = roleMask | 1<<lapBit // what does not identify the span
 )
 
@@ -48,8 +50,31 @@ func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
 	}
 }
 
-// counts decides whether a model call counts, and tells that it has this parent.
-func (n *nesting) counts(trace pcommon.TraceID, span, parent pcommon.SpanID) bool {
+// verdict is what nesting says of a span.
+type verdict uint8
+
+const (
+	verdictCounts   verdict = iota
+	verdictNested           // another span of the same call stands for it
+	verdictRepeated         // it came before
+)
+
+// first decides whether a span that is no model call counts: the first time it comes.
+func (n *nesting) first(trace pcommon.TraceID, span pcommon.SpanID) verdict {
+	if span.IsEmpty() {
+		return verdictCounts
+	}
+	f := fingerprint(trace, span)
+	set := n.set(f)
+	if set.roles(f)&roleSeen != 0 {
+		return verdictRepeated
+	}
+	set.put(f | roleSeen)
+	return verdictCounts
+}
+
+// modelCall decides whether a model call counts, and tells that it has this parent.
+func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) verdict {
 	// Both sets are read before either is written: the processor then waits for memory once, not twice.
 	var around, own *nestingSet
 	var aroundMark, ownMark, aroundRoles, ownRoles uint64
@@ -66,20 +91,47 @@ func (n *nesting) counts(trace pcommon.TraceID, span, parent pcommon.SpanID) boo
 	if around != nil && aroundRoles&roleHasChild == 0 {
 		around.put(aroundMark | roleHasChild)
 	}
-	covered := aroundRoles&roleCovered != 0
-	if own == nil {
-		return !covered
+	covered := verdictCounts
+	if aroundRoles&roleCovered != 0 {
+		covered = verdictNested
 	}
-	if ownRoles&roleHasChild != 0 || ownMark == aroundMark {
-		return false
+	switch {
+	case own == nil:
+		return covered
+	case ownRoles&roleHasChild != 0 || ownMark == aroundMark:
+		return verdictNested
+	case ownRoles&roleCovered != 0:
+		return verdictRepeated
 	}
-	if ownRoles&roleCovered == 0 {
-		own.put(ownMark | roleCovered)
-	}
-	return !covered
+	own.put(ownMark | roleCovered)
+	return covered
 }
 
-func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>3%nestingSets] }
+// appendTo appends all marks.
+func (n *nesting) appendTo(to []byte) []byte {
+	for i := range n.sets {
+		for j := range n.sets[i] {
+			to = binary.LittleEndian.AppendUint64(to, n.sets[i][j].Load())
+		}
+	}
+	return to
+}
+
+// restore takes the marks from the front and returns what follows them.
+func (n *nesting) restore(from []byte) (rest []byte, ok bool) {
+	if len(from) < 8*8*nestingSets {
+		return nil, false
+	}
+	for i := range n.sets {
+		for j := range n.sets[i] {
+			n.sets[i][j].Store(binary.LittleEndian.Uint64(from))
+			from = from[8:]
+		}
+	}
+	return from, true
+}
+
+func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>4%nestingSets] }
 
 // roles are those that are marked.
 func (s *nestingSet) roles(fingerprint uint64) (roles uint64) {

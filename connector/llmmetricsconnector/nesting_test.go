@@ -73,7 +73,7 @@ func TestNestingCountsEachCallOnce(t *testing.T) {
 		if l.depth > 0 {
 			parent = scriptID(uint64(l.depth))
 		}
-		if n.counts(id, span, parent) {
+		if n.modelCall(id, span, parent) == verdictCounts {
 			counted[trace]++
 		}
 	}
@@ -87,7 +87,7 @@ func TestNestingSetForgetsTheOldest(t *testing.T) {
 	var set nestingSet
 	var queue []uint64
 	for i := range uint64(100) {
-		mark := (i + 1) << 3
+		mark := (i + 1) << 4
 		set.put(mark | roleCovered)
 		queue = append(queue, mark)
 		for j, m := range queue {
@@ -98,4 +98,25 @@ func TestNestingSetForgetsTheOldest(t *testing.T) {
 			require.Equal(t, want, set.roles(m), "mark %d of %d", j, len(queue))
 		}
 	}
+}
+
+// TestRepeatedBatchesCountOnce hands the same batch over again, as a receiver does when another exporter refused it.
+func TestRepeatedBatchesCountOnce(t *testing.T) {
+	n := newNesting()
+	trace, outer, inner, tool := pcommon.TraceID{1}, pcommon.SpanID{1}, pcommon.SpanID{2}, pcommon.SpanID{3}
+	for attempt := range 3 {
+		want := verdictRepeated
+		if attempt == 0 {
+			want = verdictCounts
+		}
+		// The inner call first, as the outer one is deferred within a batch.
+		n.hasChild(trace, pcommon.SpanID{9})
+		require.Equal(t, want, n.modelCall(trace, inner, outer), "attempt %d", attempt)
+		require.Equal(t, verdictNested, n.modelCall(trace, outer, pcommon.SpanID{9}), "attempt %d", attempt)
+		require.Equal(t, want, n.first(trace, tool), "attempt %d", attempt)
+	}
+	require.Equal(t, verdictCounts, n.modelCall(trace, pcommon.SpanID{4}, tool), "a model call of a tool is no twin of it")
+	require.Equal(t, verdictCounts, n.first(trace, pcommon.SpanID{}), "without an id nothing is known")
+	require.Equal(t, verdictCounts, n.first(trace, pcommon.SpanID{}))
+	require.Equal(t, verdictCounts, n.first(pcommon.TraceID{2}, tool), "another trace")
 }

@@ -2,7 +2,9 @@ package llmmetricsconnector
 
 import (
 	"math"
+	"strings"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -18,33 +20,52 @@ const (
 	outcomeRecorded   outcome = iota
 	outcomeNoDuration         // recorded, but its end is missing or before its start
 	outcomeNested             // a model call that another span of the same call stands for
+	outcomeTooOld             // it ended longer than max_span_age ago
+	outcomeRepeated           // it came before, as it does when another exporter refused the batch
 	outcomeNotGenAI
 
 	outcomeCount
 )
 
-var outcomeNames = [outcomeCount]string{"recorded", "no_duration", "nested", "not_genai"}
+var outcomeNames = [outcomeCount]string{"recorded", "no_duration", "nested", "too_old", "repeated", "not_genai"}
 
-// outcomeCounts counts spans by outcome.
-type outcomeCounts [outcomeCount]int64
+// counts says what became of the spans of a batch.
+type counts struct {
+	outcome [outcomeCount]int64
+	pricing [genai.Pricings]int64 // of the model calls that count
+	late    int64                 // operations whose window was told before
+}
 
 // spanReader reads spans into the engine. It is safe for concurrent use.
 type spanReader struct {
-	engine     *llmmetrics.Engine
+	metrics    *aggregation
 	reader     *genai.Reader
 	dimensions dimensions
 	nesting    *nesting
+	prices     *genai.PriceTable // nil when calls are not to be priced
+	maxAge     time.Duration     // of spans; zero is any
+	adjust     bool              // whether spans are weighted by their sampling
+	further    bool              // whether further_metrics are made
+	traces     *traceTable       // nil when whole traces are not measured
 	batches    sync.Pool
 }
 
-func newSpanReader(engine *llmmetrics.Engine, dims []Dimension) *spanReader {
-	dimensions := newDimensions(dims)
-	return &spanReader{
-		engine:     engine,
+func newSpanReader(metrics *aggregation, cfg *Config, prices *genai.PriceTable) *spanReader {
+	dimensions := newDimensions(cfg.Dimensions)
+	r := &spanReader{
+		metrics:    metrics,
 		reader:     genai.NewReader(genai.ReaderConfig{Extra: dimensions.names}),
 		dimensions: dimensions,
 		nesting:    newNesting(),
+		prices:     prices,
+		adjust:     cfg.AdjustedCounts,
+		further:    cfg.FurtherMetrics,
+		maxAge:     cfg.MaxSpanAge,
 	}
+	if cfg.Traces.Enabled {
+		r.traces = newTraceTable(cfg)
+	}
+	return r
 }
 
 // batch is the memory for reading one batch, used again for the next.
@@ -55,21 +76,27 @@ type batch struct {
 	call      genai.Call
 	obs       llmmetrics.Observation
 	dimension dimensionValues
-	counts    outcomeCounts
-	recorder  *llmmetrics.Recorder
-	calls     []modelCall // staged, and not settled yet
+	counts    counts
+	recorders recorders
+	calls     []stagedCall // staged, and not settled yet
+	traces    []traceSpan
+	note      *note // nil when nothing is to be noted
 }
 
 // settleSize is how many spans are settled together: enough to spread the cost, few enough for the cache.
 const settleSize = 256
 
-// modelCall is a model call that is staged in the recorder: whether it counts is settled later, for many at
+// stagedCall is an operation that is staged in the recorder: whether it counts is settled later, for many at
 // once, because marks are kept with instructions that stop the processor from reading ahead in the spans.
-type modelCall struct {
+type stagedCall struct {
+	model        bool
 	trace        pcommon.TraceID
 	span, parent pcommon.SpanID
 	outcome      outcome // if it counts
-	staged       int     // number of the observation
+	pricing      genai.Pricing
+	recorder     *llmmetrics.Recorder
+	staged       int // number of the observation
+	traced       int // index into batch.traces, when whole traces are measured
 }
 
 // deferredSpan is a model call that has children: whether it counts is known after its batch was read.
@@ -79,15 +106,17 @@ type deferredSpan struct {
 	resource pcommon.Map
 }
 
-// read adds all spans to the engine. The spans are not changed, and nothing of them is kept.
-func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
+// read adds all spans to the engine, and to the note unless it is nil. The spans, which came now, are not changed, and
+// nothing of them is kept.
+func (r *spanReader) read(td ptrace.Traces, now pcommon.Timestamp, note *note) counts {
 	b, ok := r.batches.Get().(*batch)
 	if !ok {
 		b = &batch{session: r.reader.Session()}
 	}
-	b.counts = outcomeCounts{}
+	b.counts = counts{}
 	b.collectParents(td)
-	b.recorder = r.engine.Recorder()
+	b.note = note
+	b.recorders.begin(r.metrics, now, note)
 	resourceSpans := td.ResourceSpans()
 	for i := range resourceSpans.Len() {
 		rs := resourceSpans.At(i)
@@ -106,7 +135,11 @@ func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 	r.settle(b)
 	r.readDeferred(b)
 	r.settle(b)
-	b.recorder.Release()
+	b.counts.late, b.note = b.recorders.late, nil
+	b.recorders.end()
+	if r.traces != nil {
+		r.traces.add(b.traces, now)
+	}
 	counts := b.counts
 	b.forget()
 	r.batches.Put(b)
@@ -115,12 +148,13 @@ func (r *spanReader) read(td ptrace.Traces) outcomeCounts {
 
 // forget drops what points into the batch that was read.
 func (b *batch) forget() {
-	b.recorder = nil
 	b.session.Forget()
 	clear(b.call.Extra)
 	b.call = genai.Call{Extra: b.call.Extra}
 	b.obs = llmmetrics.Observation{}
 	b.dimension.forget()
+	clear(b.traces)
+	b.traces = b.traces[:0]
 	clear(b.deferred)
 	b.deferred = b.deferred[:0]
 }
@@ -142,7 +176,7 @@ func (b *batch) collectParents(td ptrace.Traces) {
 // setResource prepares for the spans of a resource.
 func (r *spanReader) setResource(b *batch, resource pcommon.Map) {
 	r.settle(b)
-	b.recorder.SetResource(resource)
+	b.recorders.setResource(resource)
 	r.dimensions.readResource(resource, &b.dimension)
 }
 
@@ -150,18 +184,30 @@ func (r *spanReader) readSpan(b *batch, span ptrace.Span, scope string, resource
 	b.session.Read(span, scope, resource, &b.call)
 	switch {
 	case b.call.Kind == genai.KindNone:
-		b.counts[outcomeNotGenAI]++
+		b.counts.outcome[outcomeNotGenAI]++
+		if r.traces != nil {
+			b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
+			r.trace(b, span, resource)
+		}
+	case r.maxAge > 0 && b.call.End != 0 && b.recorders.now > b.call.End && time.Duration(b.recorders.now-b.call.End) > r.maxAge:
+		b.counts.outcome[outcomeTooOld]++
 	case !b.call.Kind.ModelCall():
-		n, what := r.stage(b, span)
-		b.counts[what]++
-		if n >= settleSize-1 {
+		recorder, n, what := r.stage(b, span)
+		b.calls = append(b.calls, stagedCall{
+			trace: span.TraceID(), span: span.SpanID(), outcome: what, recorder: recorder, staged: n, traced: len(b.traces),
+		})
+		r.trace(b, span, resource)
+		if len(b.calls) >= settleSize {
 			r.settle(b)
 		}
 	case b.parents.has(spanKey(span.SpanID())):
 		r.nesting.hasChild(span.TraceID(), span.ParentSpanID())
+		if b.note != nil {
+			b.note.call(noteChild, span.TraceID(), span.SpanID(), span.ParentSpanID())
+		}
 		b.deferred = append(b.deferred, deferredSpan{span: span, scope: scope, resource: resource})
 	default:
-		r.stageModelCall(b, span)
+		r.stageModelCall(b, span, resource)
 	}
 }
 
@@ -175,48 +221,128 @@ func (r *spanReader) readDeferred(b *batch) {
 			last = d.resource
 		}
 		b.session.Read(d.span, d.scope, d.resource, &b.call)
-		r.stageModelCall(b, d.span)
+		r.stageModelCall(b, d.span, d.resource)
 	}
 }
 
-func (r *spanReader) stageModelCall(b *batch, span ptrace.Span) {
-	n, what := r.stage(b, span)
-	b.calls = append(b.calls, modelCall{
-		trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(), outcome: what, staged: n,
+func (r *spanReader) stageModelCall(b *batch, span ptrace.Span, resource pcommon.Map) {
+	pricing := r.prices.Price(&b.call, span.Attributes())
+	recorder, n, what := r.stage(b, span)
+	b.calls = append(b.calls, stagedCall{
+		model: true, trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(),
+		outcome: what, pricing: pricing, recorder: recorder, staged: n, traced: len(b.traces),
 	})
-	if n >= settleSize-1 {
+	r.trace(b, span, resource)
+	if len(b.calls) >= settleSize {
 		r.settle(b)
 	}
 }
 
-// stage hands the call at hand to the recorder. It returns the number of the observation and what becomes of the
-// span if it counts.
-func (r *spanReader) stage(b *batch, span ptrace.Span) (int, outcome) {
-	b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
-	observe(&b.call, &b.obs)
-	b.obs.Dimensions = b.dimension.values
-	b.obs.TraceID = span.TraceID()
-	b.obs.SpanID = span.SpanID()
-	n := b.recorder.Stage(&b.obs)
-	if b.obs.Duration == llmmetrics.Absent {
-		return n, outcomeNoDuration
+// trace notes what the span at hand adds to its trace.
+func (r *spanReader) trace(b *batch, span ptrace.Span, resource pcommon.Map) {
+	if r.traces == nil {
+		return
 	}
-	return n, outcomeRecorded
+	s := traceSpanOf(&b.call, span, resource, nil, r.weight(span))
+	if len(b.dimension.values) > 0 && (s.genAI || s.parent.IsEmpty()) {
+		s.dimensions = make([]string, len(b.dimension.values))
+		for i, v := range b.dimension.values {
+			s.dimensions[i] = strings.Clone(v) // values of numbers are overwritten by the next span
+		}
+	}
+	b.traces = append(b.traces, s)
 }
 
-// settle decides which of the staged model calls count, and commits.
+// weight is how many spans a span stands for.
+func (r *spanReader) weight(span ptrace.Span) float64 {
+	if state := span.TraceState().AsRaw(); state != "" && r.adjust {
+		return adjustedCount(state)
+	}
+	return 1
+}
+
+// finishTraces adds the traces that are complete as of now, or all of them, to the engine. It returns how many there
+// were, by why they were closed, and how many spans came too late for theirs.
+func (r *spanReader) finishTraces(now pcommon.Timestamp, all bool, note *note) (ends [traceEnds]int64, late int64) {
+	if r.traces == nil {
+		return ends, 0
+	}
+	done, late := r.traces.take(now, all)
+	var to recorders
+	to.begin(r.metrics, now, note)
+	defer to.end()
+	var obs llmmetrics.Observation
+	for _, tr := range done {
+		ends[tr.why]++
+		if tr.why != traceNotGenAI {
+			to.setResource(tr.first.resource)
+			tr.observe(&obs)
+			to.at(obs.Time).Record(&obs)
+		}
+	}
+	return ends, late
+}
+
+// stage hands the call at hand to a recorder. It returns the number of the observation and what becomes of the span
+// if it counts.
+func (r *spanReader) stage(b *batch, span ptrace.Span) (*llmmetrics.Recorder, int, outcome) {
+	b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
+	observe(&b.call, &b.obs)
+	if r.further {
+		observeFurther(&b.call, &b.obs)
+	}
+	b.obs.Dimensions = b.dimension.values
+	b.obs.Weight = r.weight(span)
+	b.obs.TraceID = span.TraceID()
+	b.obs.SpanID = span.SpanID()
+	recorder := b.recorders.at(b.call.End)
+	n := recorder.Stage(&b.obs)
+	if b.obs.Duration == llmmetrics.Absent {
+		return recorder, n, outcomeNoDuration
+	}
+	return recorder, n, outcomeRecorded
+}
+
+// settle decides which of the staged calls count, and commits.
 func (r *spanReader) settle(b *batch) {
 	for i := range b.calls {
 		c := &b.calls[i]
-		if r.nesting.counts(c.trace, c.span, c.parent) {
-			b.counts[c.outcome]++
+		what := verdictCounts
+		if c.model {
+			what = r.nesting.modelCall(c.trace, c.span, c.parent)
 		} else {
-			b.recorder.Withdraw(c.staged)
-			b.counts[outcomeNested]++
+			what = r.nesting.first(c.trace, c.span)
+		}
+		if b.note != nil && what != verdictRepeated {
+			kind := noteFirst
+			if c.model {
+				kind = noteModelCall
+			}
+			b.note.call(kind, c.trace, c.span, c.parent)
+		}
+		switch what {
+		case verdictCounts:
+			b.counts.outcome[c.outcome]++
+			if c.model {
+				b.counts.pricing[c.pricing]++
+			}
+		case verdictNested:
+			c.recorder.Withdraw(c.staged)
+			b.counts.outcome[outcomeNested]++
+			if r.traces != nil {
+				b.traces[c.traced].modelCall = false
+			}
+		case verdictRepeated:
+			c.recorder.Withdraw(c.staged)
+			b.counts.outcome[outcomeRepeated]++
+			if r.traces != nil {
+				b.traces[c.traced] = traceSpan{}
+			}
 		}
 	}
+	clear(b.calls)
 	b.calls = b.calls[:0]
-	b.recorder.Commit()
+	b.recorders.commit()
 }
 
 // observe says what a call adds to the metrics. It sets every field of obs but the dimensions and the ids.
@@ -235,6 +361,9 @@ func observe(call *genai.Call, obs *llmmetrics.Observation) {
 	obs.InputTokens, obs.OutputTokens = llmmetrics.Absent, llmmetrics.Absent
 	obs.TimeToFirstChunk = 0
 	obs.Cost, obs.HasCost = 0, false
+	obs.CacheReadTokens, obs.CacheWriteTokens, obs.ReasoningTokens = 0, 0, 0
+	obs.OutputSpeed, obs.TimePerOutputToken = 0, 0
+	obs.Streamed, obs.Finish = false, [genai.FinishReasons]uint8{}
 	if call.End != 0 && call.End >= call.Start && call.End-call.Start <= math.MaxInt64 {
 		obs.Duration = int64(call.End - call.Start)
 	}
@@ -248,6 +377,23 @@ func observe(call *genai.Call, obs *llmmetrics.Observation) {
 	// A first chunk after the end is a mistake of units or clocks.
 	if obs.Duration == llmmetrics.Absent || call.TimeToFirstChunk <= float64(obs.Duration)/1e9 {
 		obs.TimeToFirstChunk = call.TimeToFirstChunk
+	}
+}
+
+// observeFurther adds what further_metrics are made of; it comes after observe.
+func observeFurther(call *genai.Call, obs *llmmetrics.Observation) {
+	obs.Finish = call.Finish
+	if !call.Kind.ModelCall() {
+		return
+	}
+	obs.CacheReadTokens, obs.CacheWriteTokens, obs.ReasoningTokens = call.CacheReadTokens, call.CacheWriteTokens, call.ReasoningTokens
+	obs.Streamed = call.Streaming
+	if call.ErrorType == "" && call.OutputTokens > 0 && obs.Duration > 0 {
+		seconds := float64(obs.Duration) / 1e9
+		obs.OutputSpeed = float64(call.OutputTokens) / seconds
+		if obs.TimeToFirstChunk > 0 && call.OutputTokens > 1 {
+			obs.TimePerOutputToken = (seconds - obs.TimeToFirstChunk) / float64(call.OutputTokens-1)
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ const (
 	// AttrTimeToFirstChunk is in seconds, as a double.
 	AttrTimeToFirstChunk = "gen_ai.response.time_to_first_chunk"
 
+	AttrFinishReasons = "gen_ai.response.finish_reasons" // one for each answer
+
 	AttrErrorType     = "error.type"
 	AttrExceptionType = "exception.type"
 )
@@ -48,7 +50,9 @@ const (
 
 // Attributes of spans that come from LangSmith.
 const (
-	AttrLangSmithRunID       = "langsmith.run.id"
+	AttrLangSmithRunID = "langsmith.run.id"
+	// AttrLangSmithUnfinished marks a run that was given up: it has no end, so no duration.
+	AttrLangSmithUnfinished  = "langsmith.run.unfinished"
 	AttrLangSmithTraceID     = "langsmith.trace.id"
 	AttrLangSmithRunType     = "langsmith.run_type"
 	AttrLangSmithTraceName   = "langsmith.trace.name"

@@ -99,6 +99,9 @@ type Call struct {
 	TimeToFirstChunk float64 // seconds; zero when not known
 	Streaming        bool
 
+	// Finish counts the answers of the call by why the model stopped.
+	Finish [FinishReasons]uint8
+
 	// ErrorType is a low-cardinality name of the failure; empty when the operation succeeded.
 	ErrorType string
 

@@ -71,6 +71,8 @@ const (
 	slotStream slot = numberSlots + iota
 	slotEvidence
 	slotPrompts
+	slotFinish
+	slotUnfinished // only ever true
 	slots
 )
 
@@ -89,6 +91,7 @@ const (
 	asMillis
 	asServerToken
 	asBool
+	asReasons // a list of strings, or a string
 )
 
 // names is everything known about attribute keys: slotted by what they mean, in the order in which they win.
@@ -190,6 +193,13 @@ var names = buildNames([]meaning{
 		"gen_ai.request.is_stream",
 	}},
 
+	{slotFinish, asReasons, []string{
+		AttrFinishReasons, "gen_ai.response.finish_reason", "gen_ai.response.stop_reason", "llm.response.finish_reason",
+		"llm.response.stop_reason", "llm.finish_reason", "ai.response.finishReason", "gen_ai.completion.0.finish_reason",
+	}},
+
+	{slotUnfinished, asBool, []string{AttrLangSmithUnfinished}},
+
 	{slotError, asText, []string{AttrErrorType}},
 	{slotErrorAlias, asCode, []string{"gen_ai.error.type", "error.code"}},
 
@@ -226,7 +236,7 @@ type meaning struct {
 }
 
 func buildNames(meanings []meaning) *table {
-	t := newTable(256)
+	t := newTable(288)
 	rank := [slots]uint8{}
 	for i := range rank {
 		rank[i] = topRank

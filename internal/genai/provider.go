@@ -2,6 +2,16 @@ package genai
 
 import "strings"
 
+// FoldProvider returns the conventions' name of a provider, whatever the case and the spelling of name; empty for a name
+// that is not known as one of a provider or a framework.
+func FoldProvider(name string) string {
+	folded, _ := foldProvider(name)
+	if _, _, known := knownProvider(folded); !known {
+		return ""
+	}
+	return folded
+}
+
 // foldProvider maps the name of a provider to the conventions'. Names that are not known are kept.
 // framework is true for names of frameworks that are no provider.
 func foldProvider(name string) (folded string, framework bool) {

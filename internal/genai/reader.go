@@ -84,6 +84,7 @@ type scan struct {
 	text    [textSlots]string
 	counts  [countSlots - textSlots]int64
 	numbers [numberSlots - countSlots]float64
+	reasons pcommon.Value
 	stream  bool
 	whole   bool // slotServerToken was an integer
 }
@@ -118,6 +119,9 @@ func (s *scan) conclude(span ptrace.Span, scopeName string, resource pcommon.Map
 	call.AgentName = s.textAt(slotAgent)
 	call.WorkflowName = s.textAt(slotWorkflow)
 	call.ErrorType = s.failure(span)
+	if s.has(slotUnfinished) { // the end is where LangSmith was last heard of, not an end
+		call.End = 0
+	}
 	if call.Kind == KindNone {
 		return
 	}
@@ -129,6 +133,7 @@ func (s *scan) conclude(span ptrace.Span, scopeName string, resource pcommon.Map
 	s.usage(call, scopeName)
 	s.cost(call)
 	s.firstChunk(call, span)
+	s.finish(call)
 }
 
 func (s *scan) has(at slot) bool { return s.best[at] != 0 }
@@ -211,10 +216,17 @@ func (s *scan) take(e *entry, value pcommon.Value) {
 		}
 	case asBool:
 		on, ok := boolOf(value)
-		if !ok {
+		if !ok || e.slot == slotUnfinished && !on {
 			return
 		}
-		s.stream = on
+		if e.slot == slotStream {
+			s.stream = on
+		}
+	case asReasons:
+		if value.Str() == "" && value.Type() != pcommon.ValueTypeSlice {
+			return
+		}
+		s.reasons = value
 	case asID:
 		switch value.Type() {
 		case pcommon.ValueTypeStr:

@@ -383,3 +383,20 @@ func TestReadAllocatesNothing(t *testing.T) {
 		assert.Zero(t, testing.AllocsPerRun(100, func() { reader.Read(span, scope, resource, &call) }), span.Name())
 	})
 }
+
+func TestRunsThatWereGivenUpHaveNoDuration(t *testing.T) {
+	span := ptrace.NewSpan()
+	span.SetStartTimestamp(1_000_000_000)
+	span.SetEndTimestamp(1_000_000_000)
+	span.Attributes().PutStr(AttrOperationName, "chat")
+	var call Call
+	NewReader(ReaderConfig{}).Read(span, "", pcommon.Map{}, &call)
+	_, ok := call.Duration()
+	assert.True(t, ok)
+
+	span.Attributes().PutBool(AttrLangSmithUnfinished, true)
+	NewReader(ReaderConfig{}).Read(span, "", pcommon.Map{}, &call)
+	_, ok = call.Duration()
+	assert.False(t, ok)
+	assert.Equal(t, KindInference, call.Kind)
+}

@@ -24,7 +24,8 @@ type ClientConfig struct {
 	// WorkspaceID goes along as X-Tenant-Id when it is set.
 	WorkspaceID string
 	// HTTP does the requests; nil means a client with a timeout of two minutes. It is copied, and the copy
-	// follows redirects only to the same host, because the key would go along.
+	// follows redirects only to the same host, because the key would go along. Its Timeout bounds how long a request
+	// waits for the header of the answer, and for each part of its body; the time inside of yield does not count.
 	HTTP *http.Client
 	// Storage reads offloaded bodies from other servers; nil means a plain client. It must not add credentials.
 	Storage *http.Client
@@ -34,6 +35,8 @@ type ClientConfig struct {
 	MaxRunBytes int64
 	// Budget bounds the request rate, usually from [SharedBudget]; nil means one of its own.
 	Budget *Budget
+	// BudgetOf, if set, returns the budget of a key instead. It is called for every request, concurrently.
+	BudgetOf func(key string) *Budget
 	// UserAgent goes along when it is set.
 	UserAgent string
 	// OnExchange, if set, is told of every request that was made or given up, for telemetry. It is called
@@ -59,7 +62,8 @@ type Exchange struct {
 type Client struct {
 	cfg      ClientConfig
 	base     string
-	http     *http.Client
+	http     *http.Client // without a timeout: see patience
+	timeout  time.Duration
 	abroad   *http.Client // for other servers: adds nothing to a request
 	budget   *Budget
 	decoders sync.Pool
@@ -88,8 +92,10 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		plain = *cfg.HTTP
 	}
 	plain.CheckRedirect = sameHost
+	timeout := plain.Timeout
+	plain.Timeout = 0
 	c := &Client{
-		cfg: cfg, base: base, http: &plain, abroad: cfg.Storage, budget: cfg.Budget,
+		cfg: cfg, base: base, http: &plain, timeout: timeout, abroad: cfg.Storage, budget: cfg.Budget,
 		refused: map[string]bool{}, sizers: map[sizerKey]*pageSizer{},
 	}
 	if c.abroad == nil {
@@ -136,8 +142,12 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	if c.cfg.OnExchange != nil {
 		defer func() { c.cfg.OnExchange(exchange) }()
 	}
+	budget := c.budget
+	if c.cfg.BudgetOf != nil {
+		budget = c.cfg.BudgetOf(strings.TrimSpace(c.cfg.APIKey()))
+	}
 	var err error
-	if exchange.Waited, err = c.budget.wait(ctx, q.class, q.background); err != nil {
+	if exchange.Waited, err = budget.wait(ctx, q.class, q.background); err != nil {
 		return nil, &Error{Op: q.op, Err: err}
 	}
 	var body io.Reader
@@ -155,8 +165,10 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	if len(q.query) > 0 {
 		address += "?" + q.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, q.method, address, body)
+	patience := newPatience(ctx, c.timeout)
+	req, err := http.NewRequestWithContext(patience.ctx, q.method, address, body)
 	if err != nil {
+		patience.end()
 		return nil, &Error{Op: q.op, Err: err}
 	}
 	key := strings.TrimSpace(c.cfg.APIKey())
@@ -176,9 +188,13 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	began := time.Now()
 	resp, err := c.http.Do(req)
 	exchange.Took = time.Since(began)
+	patience.pause()
 	if err != nil {
+		err = patience.explain(err)
+		patience.end()
 		return nil, &Error{Op: q.op, Err: withoutAddress(err)}
 	}
+	resp.Body = &patientBody{ReadCloser: resp.Body, patience: patience}
 	exchange.StatusCode = resp.StatusCode
 	if err := uncompress(resp); err != nil {
 		drain(resp.Body)
@@ -193,9 +209,9 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	failed := failure(q.op, resp.StatusCode, resp.Header, text, key, time.Now())
 	switch failed.StatusCode {
 	case http.StatusTooManyRequests:
-		c.budget.Throttled(q.class, failed.RetryAfter)
+		budget.Throttled(q.class, failed.RetryAfter)
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		c.budget.Strained(q.class)
+		budget.Strained(q.class)
 	}
 	return nil, failed
 }

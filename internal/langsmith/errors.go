@@ -43,6 +43,8 @@ type Error struct {
 	unreadable bool
 	// cursor: the server gave a cursor twice.
 	cursor bool
+	// held: the answer was held up on this side before it broke off.
+	held bool
 	// selected are the indexes of the select list that a validation error names.
 	selected []int
 }
@@ -91,7 +93,7 @@ func (e *Error) Retryable() bool {
 // ShrinkPage tells whether the page was probably too heavy for the server, for something in between, or for the
 // timeout. The client asks for smaller pages by itself then.
 func (e *Error) ShrinkPage() bool {
-	if errors.Is(e.Err, context.Canceled) {
+	if errors.Is(e.Err, context.Canceled) || e.held {
 		return false
 	}
 	switch e.StatusCode {

@@ -253,6 +253,7 @@ func (c *Client) page(ctx context.Context, api APIVersion, q RunQuery, names []s
 		return Page{API: api}, err
 	}
 	defer drain(resp.Body)
+	away := awayOf(resp.Body)
 
 	d := c.decoders.Get().(*Decoder)
 	defer c.decoders.Put(d)
@@ -268,7 +269,10 @@ func (c *Client) page(ctx context.Context, api APIVersion, q RunQuery, names []s
 		return page, stopped
 	case err != nil:
 		failed := &Error{Op: opQuery, StatusCode: resp.StatusCode, Err: withoutAddress(err), unreadable: true}
-		if kind := resp.Header.Get("Content-Type"); errors.Is(err, errNotPage) && !strings.Contains(kind, "json") {
+		if held := away(); held >= longAway && !failed.timeout() {
+			// The server, or something in between, gave up on us.
+			failed.Detail, failed.held = fmt.Sprintf("the answer broke off after the pipeline had held it up for %v", held.Round(time.Second)), true
+		} else if kind := resp.Header.Get("Content-Type"); errors.Is(err, errNotPage) && !strings.Contains(kind, "json") {
 			failed.Detail = tidy("content type "+kind, "")
 		}
 		return page, failed
@@ -278,6 +282,20 @@ func (c *Client) page(ctx context.Context, api APIVersion, q RunQuery, names []s
 		page.NextCursor = ""
 	}
 	return page, nil
+}
+
+// longAway is how long an answer may wait to be read on until the server may take the connection for dead.
+const longAway = 10 * time.Second
+
+// awayOf returns how to get the longest time that a body waited to be read on.
+func awayOf(body io.ReadCloser) func() time.Duration {
+	if z, ok := body.(*unzipped); ok {
+		body = z.body
+	}
+	if b, ok := body.(*patientBody); ok {
+		return func() time.Duration { return b.away }
+	}
+	return func() time.Duration { return 0 }
 }
 
 func maxPageBytes(maxRun int64) int64 {

@@ -310,7 +310,7 @@ func TestQueryTimeoutShrinks(t *testing.T) {
 	c := f.client(t, nil)
 	_, err := c.Detect(t.Context())
 	require.NoError(t, err)
-	c.http.Timeout = 20 * time.Millisecond
+	c.timeout = 20 * time.Millisecond
 	_, err = c.QueryRuns(t.Context(), testQuery(t), ignore)
 	close(release)
 	failed := failureOf(t, err)

@@ -70,10 +70,10 @@ func (c *counters) copyTo(dst *counters) {
 	dst.raw = append(dst.raw[:0], c.raw...)
 }
 
-func (c *counters) sum() uint64 {
+func (c *counters) sum(shift int) uint64 {
 	n := uint64(0)
 	for i := range c.len() {
-		n += c.at(i)
+		n += c.at(i) >> shift
 	}
 	return n
 }

@@ -41,6 +41,10 @@ type Config struct {
 	Expiration time.Duration
 	// Exemplars bounds the exemplars of a data point; zero makes none.
 	Exemplars int
+	// Semconv selects the names of metrics.
+	Semconv Semconv
+	// ErrorClass groups error types; nil leaves [AttrErrorClass] out.
+	ErrorClass func(errorType string) string
 	// Scope is the name and version of the instrumentation scope.
 	ScopeName, ScopeVersion string
 }
@@ -63,6 +67,8 @@ type Engine struct {
 	overflowed atomic.Int64 // observations counted in an overflow series
 
 	flusher flusher
+
+	other, inference naming
 }
 
 type shard struct {
@@ -84,6 +90,7 @@ func New(cfg Config, start pcommon.Timestamp) *Engine {
 	cfg.ResourceAttributes = slices.Clone(cfg.ResourceAttributes)
 	e := &Engine{cfg: cfg, seed: maphash.MakeSeed(), resources: newResources(cfg.ResourceAttributes)}
 	e.flusher.init(start)
+	e.other, e.inference = namings(cfg.Semconv)
 	return e
 }
 

@@ -67,8 +67,10 @@ func (t totals) add(md pmetric.Metrics) {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				key := func(attrs pcommon.Map) string {
-					if v, ok := attrs.Get(AttrTokenType); ok {
-						return m.Name() + " " + v.Str()
+					for _, name := range []string{AttrTokenType, AttrFinishReason} {
+						if v, ok := attrs.Get(name); ok {
+							return m.Name() + " " + v.Str()
+						}
 					}
 					return m.Name()
 				}
@@ -136,6 +138,13 @@ func randomObservation(r *rand.Rand, models int) Observation {
 		}
 		if r.IntN(3) == 0 {
 			o.TimeToFirstChunk = float64(1+r.Int64N(1e6)) / 1e6
+			o.TimePerOutputToken = float64(1+r.Int64N(1e6)) / 1e6
+			o.Streamed = true
+		}
+		if r.IntN(2) == 0 {
+			o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens = r.Int64N(1<<20), r.Int64N(1<<20), r.Int64N(1<<12)
+			o.OutputSpeed = float64(1+r.Int64N(2e6)) / 1e3
+			o.Finish[r.IntN(len(o.Finish))] = uint8(1 + r.IntN(3))
 		}
 	case FamilyTool:
 		o.ToolName = name
@@ -143,6 +152,15 @@ func randomObservation(r *rand.Rand, models int) Observation {
 		o.AgentName = name
 	case FamilyWorkflow:
 		o.WorkflowName = name
+	case FamilyScore:
+		o.EvaluationName, o.Score = name, float64(r.Int64N(200))/100
+	case FamilyVerdict:
+		o.EvaluationName, o.EvaluationLabel = name, "good"
+	case FamilyTrace:
+		o.WorkflowName = name
+		o.InputTokens, o.OutputTokens = r.Int64N(1<<20), r.Int64N(1<<12)
+		o.Cost, o.HasCost = float64(r.Int64N(1e11))/1e12, true
+		o.InferenceCalls, o.ToolCalls, o.Depth = r.Int64N(200), r.Int64N(20), r.Int64N(9)
 	}
 	return o
 }
@@ -173,9 +191,32 @@ func expected(all []Observation) totals {
 	}
 	for i := range all {
 		o := &all[i]
+		count := func(key string, n int64) {
+			if n > 0 {
+				e := t[key]
+				e.count += uint64(n)
+				t[key] = e
+			}
+		}
+		switch o.Family {
+		case FamilyScore:
+			histogram(MetricEvaluationScore, insScore, decimal(o.Score))
+			continue
+		case FamilyVerdict:
+			count(MetricEvaluationResults, 1)
+			continue
+		}
 		if o.Duration >= 0 {
 			d := families[o.Family].duration
 			histogram(instruments[d].Name, d, big.NewRat(o.Duration, 1e9))
+		}
+		if o.Family == FamilyTrace {
+			histogram(MetricTraceTokens+" input", insTraceTokens, big.NewRat(o.InputTokens, 1))
+			histogram(MetricTraceTokens+" output", insTraceTokens, big.NewRat(o.OutputTokens, 1))
+			histogram(MetricTraceCost, insTraceCost, decimal(o.Cost))
+			histogram(MetricTraceCalls, insTraceCalls, big.NewRat(o.InferenceCalls, 1))
+			histogram(MetricTraceTools, insTraceTools, big.NewRat(o.ToolCalls, 1))
+			histogram(MetricTraceDepth, insTraceDepth, big.NewRat(o.Depth, 1))
 		}
 		if o.Family != FamilyClient {
 			continue
@@ -196,6 +237,21 @@ func expected(all []Observation) totals {
 		}
 		if o.HasCost {
 			histogram(MetricCost, insCost, decimal(o.Cost))
+		}
+		if o.OutputSpeed > 0 {
+			histogram(MetricOutputSpeed, insSpeed, decimal(o.OutputSpeed))
+		}
+		if o.TimePerOutputToken > 0 {
+			histogram(MetricTimePerOutputToken, insPerToken, decimal(o.TimePerOutputToken))
+		}
+		if o.Streamed {
+			count(MetricStreamed, 1)
+		}
+		count(MetricCacheReadTokens, o.CacheReadTokens)
+		count(MetricCacheWriteTokens, o.CacheWriteTokens)
+		count(MetricReasoningTokens, o.ReasoningTokens)
+		for i, n := range o.Finish {
+			count(MetricFinishReasons+" "+FinishReasons[i], int64(n))
 		}
 	}
 	for key, sum := range sums {
@@ -330,7 +386,7 @@ func TestOverflowKeepsTotals(t *testing.T) {
 			}
 		}
 		require.Positive(t, overflow)
-		require.LessOrEqual(t, overflow, 2*(int(familyCount)+4))
+		require.LessOrEqual(t, overflow, 2*(int(familyCount)+14))
 	}
 }
 
@@ -430,6 +486,7 @@ func TestRecordAllocatesNothing(t *testing.T) {
 		e := New(cfg, at(0))
 		ok := call("gpt")
 		ok.Dimensions = []string{"acme"}
+		ok.CacheReadTokens, ok.Streamed, ok.OutputSpeed, ok.Finish[1], ok.Weight = 5, true, 20, 1, 1.5
 		ok.TraceID, ok.SpanID = pcommon.TraceID{1}, pcommon.SpanID{1}
 		failed := ok
 		failed.ErrorType = "timeout"
@@ -465,12 +522,14 @@ func FuzzRecord(f *testing.F) {
 			cfg.MaxSeries = 3
 			cfg.Dimensions = []string{"tenant"}
 			cfg.ExponentialSize = size
-			e := New(cfg, at(0))
 			o := Observation{
 				Family: Family(family % uint8(familyCount)), Operation: a, Provider: b, RequestModel: c, ResponseModel: a + b,
 				ToolName: a, AgentName: b, WorkflowName: c, ErrorType: errorType, Dimensions: []string{dim},
 				Duration: n, InputTokens: m, OutputTokens: n, TimeToFirstChunk: x, Cost: x, HasCost: true,
+				CacheReadTokens: n, ReasoningTokens: m, OutputSpeed: x, TimePerOutputToken: -x, Streamed: n > 0, Weight: x,
 			}
+			cfg.Semconv = Semconv(family) % 3
+			e := New(cfg, at(0))
 			record(e, a, o, o)
 			o.RequestModel += dim
 			record(e, b, o)

@@ -114,11 +114,31 @@ func (e *exponential) downscale(by int) {
 	e.low, e.high = low, high
 }
 
-func (e *exponential) merge(o *exponential) {
-	e.zero += o.zero
+// merge adds the counts of o, each times so many.
+func (e *exponential) merge(o *exponential, times uint64) {
+	e.zero += o.zero * times
 	for i := o.low; i <= o.high; i++ {
 		if c := o.ring.at(o.slot(i)); c > 0 {
-			e.add(i, o.scale, c)
+			e.add(i, o.scale, c*times)
+		}
+	}
+}
+
+// refine changes counts to units of weights.
+func (e *exponential) refine() {
+	e.each(func(c uint64) uint64 { return c << weightBits })
+}
+
+// settle keeps the fractions of counts.
+func (e *exponential) settle() {
+	e.each(func(c uint64) uint64 { return c & fractions })
+}
+
+func (e *exponential) each(change func(uint64) uint64) {
+	e.zero = change(e.zero)
+	for i := range e.ring.len() {
+		if c := e.ring.at(i); c > 0 {
+			e.ring.set(i, change(c))
 		}
 	}
 }
@@ -130,10 +150,12 @@ func (e *exponential) copyTo(dst *exponential) {
 	dst.ring = ring
 }
 
-func (e *exponential) count() uint64 { return e.zero + e.ring.sum() }
+// count is the sum of the counts, each without its last bits.
+func (e *exponential) count(shift int) uint64 { return e.zero>>shift + e.ring.sum(shift) }
 
-func (e *exponential) fill(dp pmetric.ExponentialHistogramDataPoint) {
-	dp.SetZeroCount(e.zero)
+// fill writes the buckets, the counts without their last bits.
+func (e *exponential) fill(dp pmetric.ExponentialHistogramDataPoint, shift int) {
+	dp.SetZeroCount(e.zero >> shift)
 	if e.low > e.high {
 		dp.SetScale(0)
 		return
@@ -143,7 +165,7 @@ func (e *exponential) fill(dp pmetric.ExponentialHistogramDataPoint) {
 	counts := dp.Positive().BucketCounts()
 	counts.EnsureCapacity(e.high - e.low + 1)
 	for i := e.low; i <= e.high; i++ {
-		counts.Append(e.ring.at(e.slot(i)))
+		counts.Append(e.ring.at(e.slot(i)) >> shift)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type Stats struct {
 	Points  int // data points in the output
 	Expired int // attribute sets dropped for want of updates
+	Born    int // cumulative data point streams that were not told with a value before
 }
 
 // flusher is the state of flushes, guarded by its lock. Recorders never wait for it: it takes the lock of a
@@ -42,6 +43,8 @@ type emission struct {
 	instrument int
 	tokenType  string
 	errorType  string
+	errorClass string
+	finish     string
 	stamp      *stamp
 	zero       bool // a zero in place of the value
 	inline     bool // a zero in front of the value
@@ -87,6 +90,7 @@ func (e *Engine) Flush(now pcommon.Timestamp, final bool) (pmetric.Metrics, Stat
 	e.resources.sweep()
 	out.finish()
 	stats.Points = out.points
+	stats.Born = len(f.stamped)
 	return out.metrics, stats
 }
 
@@ -99,10 +103,10 @@ func (e *Engine) Accept() {
 		s.phase = s.next
 	}
 	for _, p := range f.points {
-		p.pending.reset()
+		p.pending.settle()
 	}
 	for _, c := range f.counters {
-		c.pending = 0
+		c.pending = c.pending.left()
 	}
 	f.windowStart = f.last
 	f.stamped, f.points, f.counters = f.stamped[:0], f.points[:0], f.counters[:0]
@@ -148,7 +152,8 @@ func (e *Engine) expire(s *series, sh *shard, stats *Stats) bool {
 		return false
 	}
 	if u := s.usage; u != nil {
-		if !e.told(&u.inputTokens) || !e.told(&u.outputTokens) || !e.told(&u.cost) || !e.told(u.firstChunk) {
+		if !e.told(&u.inputTokens) || !e.told(&u.outputTokens) || !e.told(&u.cost) || !e.told(u.firstChunk) ||
+			!e.toldFurther(u.further) {
 			return false
 		}
 	}
@@ -180,30 +185,64 @@ func (e *Engine) told(p *point) bool {
 	return p.phase >= phaseLive || p.state.empty()
 }
 
+func (e *Engine) toldFurther(f *further) bool {
+	if f == nil {
+		return true
+	}
+	for _, c := range f.counters {
+		if !toldCounter(c) {
+			return false
+		}
+	}
+	for _, p := range f.points {
+		if !e.told(p) {
+			return false
+		}
+	}
+	return true
+}
+
 func toldCounter(c *counter) bool {
-	return c == nil || c.phase >= phaseLive || c.value == 0 && c.pending == 0
+	return c == nil || c.phase >= phaseLive || c.value.empty() && c.pending.whole() == 0
 }
 
 // snapshot copies what is to be emitted of s. The caller holds the lock of the shard.
 func (e *Engine) snapshot(s *series, previous pcommon.Timestamp, final bool) {
-	duration := families[s.family()].duration
-	e.snapshotOutcome(&s.success, duration, previous, final)
+	instruments := &families[s.family()]
+	duration := instruments.duration
+	e.snapshotOutcome(&s.success, duration, instruments.counter, previous, final)
 	if len(s.failed) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(s.failed)) {
-			e.snapshotOutcome(s.failed[name], duration, previous, final)
+			e.snapshotOutcome(s.failed[name], duration, instruments.counter, previous, final)
 		}
 	}
 	if u := s.usage; u != nil {
-		e.snapshotPoint(&u.inputTokens, emission{instrument: insTokens, tokenType: TokenTypeInput}, previous, final)
-		e.snapshotPoint(&u.outputTokens, emission{instrument: insTokens, tokenType: TokenTypeOutput}, previous, final)
+		e.snapshotPoint(&u.inputTokens, emission{instrument: instruments.tokens, tokenType: TokenTypeInput}, previous, final)
+		e.snapshotPoint(&u.outputTokens, emission{instrument: instruments.tokens, tokenType: TokenTypeOutput}, previous, final)
 		e.snapshotPoint(u.firstChunk, emission{instrument: insFirstChunk}, previous, final)
-		e.snapshotPoint(&u.cost, emission{instrument: insCost}, previous, final)
+		e.snapshotPoint(&u.cost, emission{instrument: instruments.cost}, previous, final)
+		e.snapshotFurther(u.further, previous, final)
 	}
 }
 
-func (e *Engine) snapshotOutcome(out *outcome, duration int, previous pcommon.Timestamp, final bool) {
+func (e *Engine) snapshotFurther(f *further, previous pcommon.Timestamp, final bool) {
+	if f == nil {
+		return
+	}
+	for i, instrument := range furtherInstruments {
+		e.snapshotCounter(f.counters[i], emission{instrument: instrument}, previous, final)
+	}
+	for i, reason := range FinishReasons {
+		e.snapshotCounter(f.counters[furtherFinish+i], emission{instrument: insFinish, finish: reason}, previous, final)
+	}
+	for i, instrument := range furtherPointInstruments {
+		e.snapshotPoint(f.points[i], emission{instrument: instrument}, previous, final)
+	}
+}
+
+func (e *Engine) snapshotOutcome(out *outcome, duration, counter int, previous pcommon.Timestamp, final bool) {
 	e.snapshotPoint(&out.duration, emission{instrument: duration, errorType: out.errorType}, previous, final)
-	e.snapshotCounter(out.errors, emission{instrument: insErrors, errorType: out.errorType}, previous, final)
+	e.snapshotCounter(out.errors, emission{instrument: counter, errorType: out.errorType, errorClass: out.errorClass}, previous, final)
 }
 
 func (e *Engine) snapshotPoint(p *point, m emission, previous pcommon.Timestamp, final bool) {
@@ -245,19 +284,18 @@ func (e *Engine) snapshotCounter(c *counter, m emission, previous pcommon.Timest
 	}
 	f := &e.flusher
 	if e.cfg.Delta {
-		c.pending += c.value
-		c.value = 0
-		if c.pending == 0 {
+		c.pending.add(c.value)
+		c.value = sum{}
+		if m.value = c.pending.whole(); m.value == 0 {
 			return
 		}
 		f.counters = append(f.counters, c)
-		m.value = c.pending
 		f.emissions = append(f.emissions, m)
 		return
 	}
 	e.begin(&c.stamp, &m, previous, final)
 	if !m.zero {
-		m.value = c.value
+		m.value = c.value.whole()
 	}
 	f.emissions = append(f.emissions, m)
 }

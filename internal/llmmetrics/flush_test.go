@@ -1,6 +1,7 @@
 package llmmetrics
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,22 +27,33 @@ func requireCleanStrings(t *testing.T, md pmetric.Metrics) {
 	for _, rm := range md.ResourceMetrics().All() {
 		check(rm.Resource().Attributes())
 		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
-			switch m.Type() {
-			case pmetric.MetricTypeSum:
-				for _, dp := range m.Sum().DataPoints().All() {
-					check(dp.Attributes())
-				}
-			case pmetric.MetricTypeExponentialHistogram:
-				for _, dp := range m.ExponentialHistogram().DataPoints().All() {
-					check(dp.Attributes())
-				}
-			default:
-				for _, dp := range m.Histogram().DataPoints().All() {
-					check(dp.Attributes())
-				}
-			}
+			eachAttributes(m, check)
 		}
 	}
+}
+
+// eachAttributes calls f with the attributes of each data point.
+func eachAttributes(m pmetric.Metric, f func(pcommon.Map)) {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
+		for _, dp := range m.Sum().DataPoints().All() {
+			f(dp.Attributes())
+		}
+	case pmetric.MetricTypeExponentialHistogram:
+		for _, dp := range m.ExponentialHistogram().DataPoints().All() {
+			f(dp.Attributes())
+		}
+	default:
+		for _, dp := range m.Histogram().DataPoints().All() {
+			f(dp.Attributes())
+		}
+	}
+}
+
+// attributesOf is the attributes of each data point as text.
+func attributesOf(m pmetric.Metric) (all []string) {
+	eachAttributes(m, func(attrs pcommon.Map) { all = append(all, fmt.Sprint(attrs.AsRaw())) })
+	return all
 }
 
 // tool is the smallest observation: it feeds one data point.

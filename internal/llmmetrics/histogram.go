@@ -17,30 +17,74 @@ type histogram struct {
 	notMin    uint64 // complement of the least ordered value, so that zero is none
 	max       uint64
 	counts    [maxBuckets]uint64
+	fine      bool // total and counts are in units of weights; only once a weight was no whole number
 	exp       *exponential
 	exemplars []exemplar
 }
 
 // recordInteger adds a value of scaleOne or scaleNano.
-func (h *histogram) recordInteger(instrument int, v uint64) {
-	h.total.add(sum{lo: v})
-	h.record(instrument, v)
+func (h *histogram) recordInteger(instrument int, v uint64, w weight) {
+	if w == one && !h.fine {
+		h.total.add(sum{lo: v})
+		h.record(instrument, v, 1)
+		return
+	}
+	n := h.times(w)
+	h.total.add(sum{lo: v}.times(n))
+	h.record(instrument, v, n)
 }
 
 // recordFraction adds a value of scaleFemto in [0, maxFraction].
-func (h *histogram) recordFraction(instrument int, v float64) {
-	h.total.add(fraction(v))
-	h.record(instrument, math.Float64bits(v))
+func (h *histogram) recordFraction(instrument int, v float64, w weight) {
+	if w == one && !h.fine {
+		h.total.add(fraction(v))
+		h.record(instrument, math.Float64bits(v), 1)
+		return
+	}
+	n := h.times(w)
+	h.total.add(fraction(v).times(n))
+	h.record(instrument, math.Float64bits(v), n)
 }
 
-func (h *histogram) record(instrument int, ordered uint64) {
+// times is a weight in the units of the counts.
+func (h *histogram) times(w weight) uint64 {
+	if h.fine {
+		return w
+	}
+	if w&fractions != 0 {
+		h.refine()
+		return w
+	}
+	return w >> weightBits
+}
+
+// refine changes to units of weights.
+func (h *histogram) refine() {
+	h.fine = true
+	h.total = h.total.times(one)
+	for i := range h.counts {
+		h.counts[i] <<= weightBits
+	}
+	if h.exp != nil {
+		h.exp.refine()
+	}
+}
+
+func (h *histogram) shift() int {
+	if h.fine {
+		return weightBits
+	}
+	return 0
+}
+
+func (h *histogram) record(instrument int, ordered, n uint64) {
 	h.notMin = max(h.notMin, ^ordered)
 	h.max = max(h.max, ordered)
 	if h.exp != nil {
-		h.exp.record(instruments[instrument].scale.value(ordered), 1)
+		h.exp.record(instruments[instrument].scale.value(ordered), n)
 		return
 	}
-	h.counts[buckets[instrument].of(ordered)]++
+	h.counts[buckets[instrument].of(ordered)] += n
 }
 
 // touch reads from the ends of what an observation changes. The result is of no use.
@@ -55,22 +99,36 @@ func (h *histogram) touch() uint64 {
 	return t
 }
 
+// count is the number of observations, without the fractions of buckets: it is the sum of what these tell.
 func (h *histogram) count() uint64 {
 	if h.exp != nil {
-		return h.exp.count()
+		return h.exp.count(h.shift())
 	}
 	n := uint64(0)
 	for _, c := range h.counts {
-		n += c
+		n += c >> h.shift()
 	}
 	return n
+}
+
+// sum is the total in the unit of the metric.
+func (h *histogram) sum(instrument int) float64 {
+	return math.Ldexp(h.total.value(instruments[instrument].scale), -h.shift())
+}
+
+// integer is the total of a histogram of integers.
+func (h *histogram) integer() uint64 {
+	if h.fine {
+		return h.total.whole()
+	}
+	return h.total.lo
 }
 
 func (h *histogram) empty() bool { return h.notMin == 0 }
 
 // copyTo makes dst equal to h, reusing the memory of dst.
 func (h *histogram) copyTo(dst *histogram) {
-	dst.total, dst.notMin, dst.max, dst.counts = h.total, h.notMin, h.max, h.counts
+	dst.total, dst.notMin, dst.max, dst.counts, dst.fine = h.total, h.notMin, h.max, h.counts, h.fine
 	dst.exemplars = append(dst.exemplars[:0], h.exemplars...)
 	if h.exp == nil {
 		dst.exp = nil
@@ -84,17 +142,24 @@ func (h *histogram) copyTo(dst *histogram) {
 
 // merge adds o, which must be of the same instrument. Exemplars of o replace those of h.
 func (h *histogram) merge(o *histogram) {
-	h.total.add(o.total)
+	if o.fine && !h.fine {
+		h.refine()
+	}
+	times := uint64(1)
+	if h.fine && !o.fine {
+		times = one
+	}
+	h.total.add(o.total.times(times))
 	h.notMin = max(h.notMin, o.notMin)
 	h.max = max(h.max, o.max)
 	for i, c := range o.counts {
-		h.counts[i] += c
+		h.counts[i] += c * times
 	}
 	if o.exp != nil {
 		if h.exp == nil {
 			h.exp = newExponential(o.exp.maxSize)
 		}
-		h.exp.merge(o.exp)
+		h.exp.merge(o.exp, times)
 	}
 	if len(o.exemplars) > 0 {
 		h.exemplars = append(h.exemplars[:0], o.exemplars...)
@@ -102,10 +167,26 @@ func (h *histogram) merge(o *histogram) {
 }
 
 func (h *histogram) reset() {
-	h.total, h.notMin, h.max = sum{}, 0, 0
+	h.total, h.notMin, h.max, h.fine = sum{}, 0, 0, false
 	clear(h.counts[:])
 	if h.exp != nil {
 		h.exp.reset()
+	}
+	h.exemplars = h.exemplars[:0]
+}
+
+// settle is reset after a window that was told, but keeps the fractions of counts for the next one.
+func (h *histogram) settle() {
+	if !h.fine {
+		h.reset()
+		return
+	}
+	h.total, h.notMin, h.max = sum{}, 0, 0
+	for i := range h.counts {
+		h.counts[i] &= fractions
+	}
+	if h.exp != nil {
+		h.exp.settle()
 	}
 	h.exemplars = h.exemplars[:0]
 }
@@ -115,13 +196,17 @@ func (h *histogram) reset() {
 func (h *histogram) fillExplicit(instrument int, dp pmetric.HistogramDataPoint, window bool) {
 	sc := instruments[instrument].scale
 	dp.SetCount(h.count())
-	dp.SetSum(h.total.value(sc))
+	dp.SetSum(h.sum(instrument))
 	if window && !h.empty() {
 		dp.SetMin(sc.value(^h.notMin))
 		dp.SetMax(sc.value(h.max))
 	}
 	dp.ExplicitBounds().FromRaw(instruments[instrument].Bounds)
-	dp.BucketCounts().FromRaw(h.counts[:len(instruments[instrument].Bounds)+1])
+	counts := h.counts // a copy
+	for i := range counts {
+		counts[i] >>= h.shift()
+	}
+	dp.BucketCounts().FromRaw(counts[:len(instruments[instrument].Bounds)+1])
 	fillExemplars(h.exemplars, dp.Exemplars())
 }
 
@@ -129,11 +214,11 @@ func (h *histogram) fillExplicit(instrument int, dp pmetric.HistogramDataPoint, 
 func (h *histogram) fillExponential(instrument int, dp pmetric.ExponentialHistogramDataPoint, window bool) {
 	sc := instruments[instrument].scale
 	dp.SetCount(h.count())
-	dp.SetSum(h.total.value(sc))
+	dp.SetSum(h.sum(instrument))
 	if window && !h.empty() {
 		dp.SetMin(sc.value(^h.notMin))
 		dp.SetMax(sc.value(h.max))
 	}
-	h.exp.fill(dp)
+	h.exp.fill(dp, h.shift())
 	fillExemplars(h.exemplars, dp.Exemplars())
 }

@@ -12,8 +12,10 @@ const maxLabelBytes = 256
 // A key is what makes a series: resource id, family, and the length-prefixed values of the family's
 // attributes and of the dimensions. A series keeps its attributes in no other form.
 const (
-	keyHead        = 5    // resource id, family
-	familyOverflow = 0x80 // marks the family byte of an overflow series
+	keyHead         = 5    // resource id, family
+	familyOverflow  = 0x80 // marks the family byte of an overflow series
+	familyInference = 0x40 // marks an overflow series of inference, where that has metrics of its own
+	familyFlags     = familyOverflow | familyInference
 )
 
 func appendKeyHead(key []byte, resource uint32, family Family) []byte {
@@ -36,6 +38,15 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 		key = appendLabel(key, o.RequestModel)
 	case FamilyWorkflow:
 		key = appendLabel(key, o.WorkflowName)
+	case FamilyTrace:
+		key = appendLabel(key, o.WorkflowName)
+		key = appendLabel(key, o.AgentName)
+	case FamilyScore, FamilyVerdict:
+		key = appendLabel(key, o.EvaluationName)
+		key = appendLabel(key, o.EvaluationSource)
+		if o.Family == FamilyVerdict {
+			key = appendLabel(key, o.EvaluationLabel)
+		}
 	}
 	for i := range dimensions {
 		v := ""
@@ -67,7 +78,7 @@ func cut(v string) string {
 }
 
 // nextLabel takes one value off the labels of a key.
-func nextLabel(labels string) (value, rest string) {
+func nextLabel[T string | []byte](labels T) (value, rest T) {
 	n, used := uint64(labels[0]), 1
 	if n >= 0x80 {
 		n = n&0x7f | uint64(labels[1])<<7

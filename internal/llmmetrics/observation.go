@@ -14,6 +14,12 @@ const (
 	FamilyAgent
 	// FamilyWorkflow is the invocation of a workflow.
 	FamilyWorkflow
+	// FamilyTrace is a whole trace.
+	FamilyTrace
+	// FamilyScore is a score that an evaluation gave.
+	FamilyScore
+	// FamilyVerdict is the result of an evaluation, with or without a score.
+	FamilyVerdict
 
 	familyCount
 )
@@ -32,8 +38,12 @@ type Observation struct {
 	RequestModel  string // FamilyClient, FamilyAgent
 	ResponseModel string // FamilyClient
 	ToolName      string // FamilyTool
-	AgentName     string // FamilyTool, FamilyAgent
-	WorkflowName  string // FamilyWorkflow
+	AgentName     string // FamilyTool, FamilyAgent, FamilyTrace
+	WorkflowName  string // FamilyWorkflow, FamilyTrace
+
+	EvaluationName   string // FamilyScore, FamilyVerdict
+	EvaluationSource string // FamilyScore, FamilyVerdict
+	EvaluationLabel  string // FamilyVerdict
 
 	// ErrorType is empty when the operation succeeded.
 	ErrorType string
@@ -42,11 +52,31 @@ type Observation struct {
 	Dimensions []string
 
 	Duration         int64   // nanoseconds, or Absent
-	InputTokens      int64   // or Absent; FamilyClient
-	OutputTokens     int64   // or Absent; FamilyClient
+	InputTokens      int64   // or Absent; FamilyClient, FamilyTrace
+	OutputTokens     int64   // or Absent; FamilyClient, FamilyTrace
 	TimeToFirstChunk float64 // seconds; not positive is absent; FamilyClient
-	Cost             float64 // USD, valid when HasCost; FamilyClient
+	Cost             float64 // USD, valid when HasCost; FamilyClient, FamilyTrace
 	HasCost          bool
+
+	// Of FamilyClient; zero is absent.
+	CacheReadTokens    int64
+	CacheWriteTokens   int64
+	ReasoningTokens    int64
+	OutputSpeed        float64 // tokens a second
+	TimePerOutputToken float64 // seconds
+	Streamed           bool
+	Finish             [len(FinishReasons)]uint8 // answers by reason
+
+	// Of FamilyTrace: zero is a value.
+	InferenceCalls int64
+	ToolCalls      int64
+	Depth          int64 // spans from the root to the deepest one
+
+	// Score is of FamilyScore, in the unit of the evaluation; negative ones are left out.
+	Score float64
+
+	// Weight is how many operations this one stands for, after sampling. Up to 1 is 1.
+	Weight float64
 
 	// For exemplars.
 	Time    pcommon.Timestamp

@@ -21,17 +21,33 @@ func (o *output) write(s *series, emissions []emission) {
 	if o.resource != s.resource {
 		o.begin(s.resource)
 	}
+	names := &o.engine.other
+	if s.inference() {
+		names = &o.engine.inference
+	}
 	for i := range emissions {
 		m := &emissions[i]
 		start := o.engine.flusher.windowStart
 		if m.stamp != nil {
 			start = m.stamp.start
 		}
-		if m.inline {
-			o.point(s, m, start, start, true)
+		instruments := names.of(m)
+		if instruments == nil {
+			o.stream(s, m, start, m.instrument)
+			continue
 		}
-		o.point(s, m, start, o.time, m.zero)
+		for _, instrument := range instruments {
+			o.stream(s, m, start, instrument)
+		}
 	}
+}
+
+// stream adds what a flush tells of one data point stream.
+func (o *output) stream(s *series, m *emission, start pcommon.Timestamp, instrument int) {
+	if m.inline {
+		o.point(s, m, instrument, start, start, true)
+	}
+	o.point(s, m, instrument, start, o.time, m.zero)
 }
 
 // begin opens a group with every metric, so that their order does not depend on which series comes first.
@@ -85,21 +101,24 @@ func (o *output) finish() {
 	})
 }
 
-func (o *output) point(s *series, m *emission, start, time pcommon.Timestamp, zero bool) {
+func (o *output) point(s *series, m *emission, instrument int, start, time pcommon.Timestamp, zero bool) {
 	o.points++
-	metric := o.current.At(m.instrument)
+	metric := o.current.At(instrument)
 	delta := o.engine.cfg.Delta
 	switch metric.Type() {
 	case pmetric.MetricTypeSum:
 		dp := metric.Sum().DataPoints().AppendEmpty()
 		dp.SetStartTimestamp(start)
 		dp.SetTimestamp(time)
-		if !zero {
-			dp.SetIntValue(int64(m.value))
-		} else {
+		switch {
+		case zero:
 			dp.SetIntValue(0)
+		case m.histogram != nil: // a sum that is the total of a histogram
+			dp.SetIntValue(int64(m.histogram.integer()))
+		default:
+			dp.SetIntValue(int64(m.value))
 		}
-		o.attributes(s, m, dp.Attributes())
+		o.attributes(s, m, instrument, dp.Attributes())
 	case pmetric.MetricTypeExponentialHistogram:
 		dp := metric.ExponentialHistogram().DataPoints().AppendEmpty()
 		dp.SetStartTimestamp(start)
@@ -107,33 +126,31 @@ func (o *output) point(s *series, m *emission, start, time pcommon.Timestamp, ze
 		if zero {
 			dp.SetSum(0)
 		} else {
-			m.histogram.fillExponential(m.instrument, dp, delta)
+			m.histogram.fillExponential(instrument, dp, delta)
 		}
-		o.attributes(s, m, dp.Attributes())
+		o.attributes(s, m, instrument, dp.Attributes())
 	default:
 		dp := metric.Histogram().DataPoints().AppendEmpty()
 		dp.SetStartTimestamp(start)
 		dp.SetTimestamp(time)
 		if zero {
 			dp.SetSum(0)
-			dp.ExplicitBounds().FromRaw(instruments[m.instrument].Bounds)
-			dp.BucketCounts().FromRaw(make([]uint64, len(instruments[m.instrument].Bounds)+1))
+			dp.ExplicitBounds().FromRaw(instruments[instrument].Bounds)
+			dp.BucketCounts().FromRaw(make([]uint64, len(instruments[instrument].Bounds)+1))
 		} else {
-			m.histogram.fillExplicit(m.instrument, dp, delta)
+			m.histogram.fillExplicit(instrument, dp, delta)
 		}
-		o.attributes(s, m, dp.Attributes())
+		o.attributes(s, m, instrument, dp.Attributes())
 	}
 }
 
-func (o *output) attributes(s *series, m *emission, to pcommon.Map) {
+func (o *output) attributes(s *series, m *emission, instrument int, to pcommon.Map) {
 	dimensions := o.engine.cfg.Dimensions
 	names := families[s.family()].labels
-	to.EnsureCapacity(len(names) + len(dimensions) + 1)
+	to.EnsureCapacity(len(names) + len(dimensions) + 2)
 	if s.overflow() {
 		to.PutBool(AttrOverflow, true)
-		if m.tokenType != "" {
-			to.PutStr(AttrTokenType, m.tokenType)
-		}
+		o.own(m, instrument, to)
 		return
 	}
 	labels := s.labels()
@@ -143,15 +160,29 @@ func (o *output) attributes(s *series, m *emission, to pcommon.Map) {
 			to.PutStr(name, v)
 		}
 	}
-	if m.tokenType != "" {
-		to.PutStr(AttrTokenType, m.tokenType)
-	}
+	o.own(m, instrument, to)
 	if m.errorType != "" {
 		to.PutStr(AttrErrorType, m.errorType)
+	}
+	if m.errorClass != "" {
+		to.PutStr(AttrErrorClass, m.errorClass)
 	}
 	for _, name := range dimensions {
 		if v, labels = nextLabel(labels); v != "" {
 			to.PutStr(name, v)
 		}
+	}
+}
+
+// own writes the attributes that tell the data points of one measure apart: there are few, so that overflow
+// series have them too.
+func (*output) own(m *emission, instrument int, to pcommon.Map) {
+	switch instrument {
+	case insTokens, insTraceTokens:
+		to.PutStr(AttrTokenType, m.tokenType)
+	case insFinish:
+		to.PutStr(AttrFinishReason, m.finish)
+	case insCacheRead, insCacheWrite, insReasoning, insInferenceInputTokens, insInferenceOutputTokens:
+		to.PutStr(AttrTokenModality, modalityUnknown)
 	}
 }

@@ -11,6 +11,9 @@ import (
 type measures struct {
 	family    Family
 	hasCost   bool
+	further   bool // anything below weight is there
+	streamed  bool
+	finish    [len(FinishReasons)]uint8
 	errorType string // cut
 
 	duration     int64
@@ -18,6 +21,11 @@ type measures struct {
 	outputTokens int64
 	firstChunk   float64
 	cost         float64
+	weight       weight
+
+	parts    [3]int64 // cache reads, cache writes, reasoning; of a trace model calls, tool calls, depth
+	speed    float64
+	perToken float64
 
 	time    pcommon.Timestamp
 	traceID pcommon.TraceID
@@ -31,6 +39,29 @@ func (m *measures) of(o *Observation) {
 	}
 	m.duration, m.inputTokens, m.outputTokens = o.Duration, o.InputTokens, o.OutputTokens
 	m.firstChunk, m.cost = o.TimeToFirstChunk, o.Cost
+	m.weight = one
+	if o.Weight > 1 {
+		m.weight = weightOf(o.Weight)
+	}
+	m.streamed, m.finish = o.Streamed, o.Finish
+	m.speed, m.perToken = o.OutputSpeed, o.TimePerOutputToken
+	switch o.Family {
+	case FamilyClient:
+		m.parts = [3]int64{o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens}
+		m.further = m.streamed || m.parts[0] > 0 || m.parts[1] > 0 || m.parts[2] > 0 ||
+			validFraction(m.speed) || validFraction(m.perToken) || m.finish != [len(FinishReasons)]uint8{}
+	case FamilyTrace:
+		m.parts = [3]int64{o.InferenceCalls, o.ToolCalls, o.Depth}
+		m.further = true
+	case FamilyScore:
+		m.further = false
+		m.duration, m.inputTokens, m.outputTokens, m.firstChunk = Absent, Absent, Absent, 0
+		m.cost, m.hasCost = o.Score, true
+	case FamilyVerdict:
+		m.further, m.duration = false, Absent
+	default:
+		m.further = false
+	}
 	m.time, m.traceID, m.spanID = o.Time, o.TraceID, o.SpanID
 }
 
@@ -54,6 +85,9 @@ func (e *Engine) outcome(s *series, errorType string) *outcome {
 		s.failed = map[string]*outcome{}
 	}
 	out := &outcome{errorType: strings.Clone(errorType)}
+	if e.cfg.ErrorClass != nil && s.family() == FamilyClient {
+		out.errorClass = e.cfg.ErrorClass(out.errorType)
+	}
 	s.failed[out.errorType] = out
 	return out
 }
@@ -64,37 +98,38 @@ func (e *Engine) recordOutcome(s *series, out *outcome, m *measures) {
 	if m.duration >= 0 {
 		instrument := families[family].duration
 		h := e.histogram(&out.duration)
-		h.recordInteger(instrument, uint64(m.duration))
+		h.recordInteger(instrument, uint64(m.duration), m.weight)
 		if e.cfg.Exemplars > 0 {
 			h.offer(m, float64(m.duration)/nano, e.cfg.Exemplars)
 		}
 	}
-	if m.errorType != "" && family == FamilyClient {
+	if m.errorType != "" && family == FamilyClient || family == FamilyVerdict {
 		if out.errors == nil {
 			out.errors = &counter{}
 		}
-		out.errors.value++
+		out.errors.add(1, m.weight)
 	}
 }
 
 func (e *Engine) recordUsage(s *series, m *measures) {
-	firstChunk := m.firstChunk > 0 && m.firstChunk <= maxFraction
+	firstChunk := validFraction(m.firstChunk)
 	cost := m.hasCost && m.cost >= 0 && m.cost <= maxFraction
-	if m.family != FamilyClient || m.inputTokens < 0 && m.outputTokens < 0 && !cost && !firstChunk {
+	if families[m.family].cost == 0 || m.inputTokens < 0 && m.outputTokens < 0 && !cost && !firstChunk && !m.further {
 		return
 	}
 	if s.usage == nil {
 		s.usage = &usage{}
 	}
 	u := s.usage
+	instruments := &families[m.family]
 	if m.inputTokens >= 0 {
-		e.recordTokens(&u.inputTokens, m, m.inputTokens)
+		e.recordCount(&u.inputTokens, instruments.tokens, m, m.inputTokens)
 	}
 	if m.outputTokens >= 0 {
-		e.recordTokens(&u.outputTokens, m, m.outputTokens)
+		e.recordCount(&u.outputTokens, instruments.tokens, m, m.outputTokens)
 	}
 	if cost {
-		e.recordFraction(&u.cost, insCost, m, math.Abs(m.cost)) // no negative zero
+		e.recordFraction(&u.cost, instruments.cost, m, math.Abs(m.cost)) // no negative zero
 	}
 	if firstChunk {
 		if u.firstChunk == nil {
@@ -102,11 +137,64 @@ func (e *Engine) recordUsage(s *series, m *measures) {
 		}
 		e.recordFraction(u.firstChunk, insFirstChunk, m, m.firstChunk)
 	}
+	if m.further {
+		e.recordFurther(u, m)
+	}
 }
 
-func (e *Engine) recordTokens(p *point, m *measures, n int64) {
+// validFraction reports whether a value that may not be zero is there and can be summed.
+func validFraction(v float64) bool { return v > 0 && v <= maxFraction }
+
+func (e *Engine) recordFurther(u *usage, m *measures) {
+	if u.further == nil {
+		u.further = &further{}
+	}
+	f := u.further
+	if m.family == FamilyTrace {
+		for i, n := range m.parts {
+			if n >= 0 {
+				e.recordCount(f.point(furtherTraceCalls+i), furtherPointInstruments[furtherTraceCalls+i], m, n)
+			}
+		}
+		return
+	}
+	for i, n := range m.parts {
+		f.count(furtherCacheRead+i, n, m.weight)
+	}
+	if m.streamed {
+		f.count(furtherStreamed, 1, m.weight)
+	}
+	for i, n := range m.finish {
+		f.count(furtherFinish+i, int64(n), m.weight)
+	}
+	if validFraction(m.speed) {
+		e.recordFraction(f.point(furtherSpeed), insSpeed, m, m.speed)
+	}
+	if validFraction(m.perToken) {
+		e.recordFraction(f.point(furtherPerToken), insPerToken, m, m.perToken)
+	}
+}
+
+func (f *further) point(which int) *point {
+	if f.points[which] == nil {
+		f.points[which] = &point{}
+	}
+	return f.points[which]
+}
+
+func (f *further) count(which int, n int64, w weight) {
+	if n <= 0 {
+		return
+	}
+	if f.counters[which] == nil {
+		f.counters[which] = &counter{}
+	}
+	f.counters[which].add(uint64(n), w)
+}
+
+func (e *Engine) recordCount(p *point, instrument int, m *measures, n int64) {
 	h := e.histogram(p)
-	h.recordInteger(insTokens, uint64(n))
+	h.recordInteger(instrument, uint64(n), m.weight)
 	if e.cfg.Exemplars > 0 {
 		h.offer(m, float64(n), e.cfg.Exemplars)
 	}
@@ -114,7 +202,7 @@ func (e *Engine) recordTokens(p *point, m *measures, n int64) {
 
 func (e *Engine) recordFraction(p *point, instrument int, m *measures, v float64) {
 	h := e.histogram(p)
-	h.recordFraction(instrument, v)
+	h.recordFraction(instrument, v, m.weight)
 	if e.cfg.Exemplars > 0 {
 		h.offer(m, v, e.cfg.Exemplars)
 	}

@@ -26,6 +26,8 @@ type Recorder struct {
 	found  []*series // of the shard at hand
 	slow   []uint32  // numbers of what needs something new
 	sink   uint64
+
+	journal *[]byte // where commits are noted; nil for nowhere
 }
 
 // staged is an observation that waits for its commit.
@@ -49,7 +51,7 @@ func (e *Engine) Recorder() *Recorder {
 func (r *Recorder) Release() {
 	r.Commit()
 	r.dropResource()
-	r.attrs = pcommon.Map{}
+	r.attrs, r.journal = pcommon.Map{}, nil
 	r.engine.recorders.Put(r)
 }
 
@@ -105,6 +107,13 @@ func (r *Recorder) key(o *staged) []byte { return r.keys[o.from:o.to] }
 func (r *Recorder) Commit() {
 	if len(r.staged) == 0 {
 		return
+	}
+	if r.journal != nil {
+		for i := range r.staged {
+			if o := &r.staged[i]; !o.withdrawn {
+				r.note(o)
+			}
+		}
 	}
 	ends := r.sortByShard()
 	from := uint32(0)
@@ -230,11 +239,27 @@ func (r *Recorder) commitSlowly(o *staged) {
 }
 
 // commitOverflow counts what finds no room. Its series carry no attribute but the mark, so a resource has one
-// for each family.
+// for each family; and one more for the durations of inference, where these have a metric of their own.
 func (r *Recorder) commitOverflow(o *staged, outcome, usage bool) {
 	e := r.engine
 	e.overflowed.Add(1)
-	r.scratch = appendKeyHead(r.scratch[:0], o.resource.id, o.measures.family|familyOverflow)
+	m := &o.measures
+	family := m.family | familyOverflow
+	// Not where both generations are emitted: in the first, the two would be one data point.
+	if outcome && e.cfg.Semconv == SemconvG2 && m.family == FamilyClient && m.duration >= 0 {
+		if operation, _ := nextLabel(r.key(o)[keyHead:]); isInference(string(operation)) {
+			errorType := m.errorType
+			m.errorType = ""
+			r.overflow(o, family|familyInference, true, false)
+			m.errorType, m.duration = errorType, Absent
+		}
+	}
+	r.overflow(o, family, outcome, usage)
+}
+
+func (r *Recorder) overflow(o *staged, family Family, outcome, usage bool) {
+	e := r.engine
+	r.scratch = appendKeyHead(r.scratch[:0], o.resource.id, family)
 	hash := maphash.Bytes(e.seed, r.scratch)
 	sh := e.shard(hash)
 	sh.mu.Lock()

@@ -69,15 +69,31 @@ func (r *resources) acquire(buf []byte, attrs pcommon.Map) (*resource, []byte) {
 	defer r.mu.Unlock()
 	res := r.byKey[string(key)]
 	if res == nil {
-		if len(r.byKey) >= maxResources {
-			return r.other, key
-		}
-		res = &resource{id: r.nextID, key: string(key)}
-		r.nextID++
-		r.byKey[res.key] = res
+		return r.add(string(key)), key
 	}
 	res.users++
 	return res, key
+}
+
+// named is acquire for a resource whose key is known.
+func (r *resources) named(key string) *resource {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if res := r.byKey[key]; res != nil {
+		res.users++
+		return res
+	}
+	return r.add(key)
+}
+
+func (r *resources) add(key string) *resource {
+	if len(r.byKey) >= maxResources {
+		return r.other
+	}
+	res := &resource{id: r.nextID, key: key, users: 1}
+	r.nextID++
+	r.byKey[res.key] = res
+	return res
 }
 
 func (r *resources) release(res *resource) {

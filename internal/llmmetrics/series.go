@@ -31,19 +31,22 @@ type point struct {
 type counter struct {
 	stamp
 
-	value   uint64
-	pending uint64 // as in point
+	value   sum // of weights
+	pending sum // as in point
 }
+
+func (c *counter) add(n uint64, w weight) { c.value.add(sum{lo: n}.times(w)) }
 
 // outcome is the part of a series that depends on the error type: each has series of its own in the metrics
 // that have that attribute.
 type outcome struct {
 	duration point
-	errors   *counter
-	touched  bool // since the last flush
+	errors   *counter // or results
+	touched  bool     // since the last flush
 
-	lastSeen  pcommon.Timestamp
-	errorType string
+	lastSeen   pcommon.Timestamp
+	errorType  string
+	errorClass string
 }
 
 // series is everything measured under one set of attributes: one lookup serves all metrics of a span. It is
@@ -58,12 +61,51 @@ type series struct {
 	resource *resource
 }
 
-// usage is what only model calls have. It is one piece of memory because a call feeds all of it.
+// usage is what only model calls and traces have; a score is where the cost is. It is one piece of memory because a call feeds all of it.
 type usage struct {
 	inputTokens  point
 	outputTokens point
 	cost         point
 	firstChunk   *point // of streamed calls only
+	further      *further
+}
+
+// further is what many model calls do not have. Each part exists from its first value on.
+type further struct {
+	counters [furtherCounters]*counter
+	points   [furtherPoints]*point
+}
+
+// Indexes into further.counters. The reasons of finishes are the last ones, in the order of FinishReasons.
+const (
+	furtherCacheRead = iota
+	furtherCacheWrite
+	furtherReasoning
+	furtherStreamed
+	furtherFinish
+
+	furtherCounters = furtherFinish + len(FinishReasons)
+)
+
+// Indexes into further.points.
+const (
+	furtherSpeed = iota
+	furtherPerToken
+	furtherTraceCalls
+	furtherTraceTools
+	furtherTraceDepth
+
+	furtherPoints
+)
+
+// furtherInstruments are those of the counters before furtherFinish.
+var furtherInstruments = [furtherFinish]int{
+	furtherCacheRead: insCacheRead, furtherCacheWrite: insCacheWrite, furtherReasoning: insReasoning, furtherStreamed: insStreamed,
+}
+
+var furtherPointInstruments = [furtherPoints]int{
+	furtherSpeed: insSpeed, furtherPerToken: insPerToken,
+	furtherTraceCalls: insTraceCalls, furtherTraceTools: insTraceTools, furtherTraceDepth: insTraceDepth,
 }
 
 // outcome is the part of s for an error type that is valid and short; nil when there is none yet.
@@ -83,8 +125,21 @@ func (s *series) touch() uint64 {
 	return t
 }
 
-func (s *series) family() Family { return Family(s.key[keyHead-1] &^ familyOverflow) }
+func (s *series) family() Family { return Family(s.key[keyHead-1] &^ familyFlags) }
 func (s *series) overflow() bool { return s.key[keyHead-1]&familyOverflow != 0 }
+
+// inference reports whether the operations are inference, by the conventions.
+func (s *series) inference() bool {
+	if s.overflow() {
+		return s.key[keyHead-1]&familyInference != 0
+	}
+	if s.family() != FamilyClient {
+		return false
+	}
+	operation, _ := nextLabel(s.labels())
+	return isInference(operation)
+}
+
 func (s *series) labels() string { return s.key[keyHead:] }
 
 // table finds series by key: open addressing with linear probing. The hash beside the pointer saves the

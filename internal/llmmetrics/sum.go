@@ -14,6 +14,18 @@ func (s *sum) add(o sum) {
 	s.hi, _ = bits.Add64(s.hi, o.hi, carry)
 }
 
+// times is s n times. It wraps around beyond 128 bits.
+func (s sum) times(n uint64) sum {
+	hi, lo := bits.Mul64(s.lo, n)
+	return sum{hi: hi + s.hi*n, lo: lo}
+}
+
+// whole is the whole part of a sum of weights, and left what remains of it.
+func (s sum) whole() uint64 { return s.hi<<(64-weightBits) | s.lo>>weightBits }
+func (s sum) left() sum     { return sum{lo: s.lo & fractions} }
+
+func (s sum) empty() bool { return s == sum{} }
+
 // Units in a whole of the scales.
 const (
 	nano  = 1_000_000_000

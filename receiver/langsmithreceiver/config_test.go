@@ -97,6 +97,7 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.PendingTimeout = 0 }, "pending_timeout: 0s would give up every run that is not finished at once: use a time such as 24h"},
 		{func(c *Config) { c.StartTime = "yesterday" }, `start_time: "yesterday" is no time in RFC 3339: write it like 2026-11-02T09:00:00Z`},
 		{func(c *Config) { c.StartTime = "2200-01-01T00:00:00Z" }, `start_time: "2200-01-01T00:00:00Z" is in the future: use a time in the past, or leave it out`},
+		{func(c *Config) { c.CaptureMetadata = []string{"env", "team_[ab]"} }, `capture_metadata: "team_[ab]" holds [ or \, which mean nothing here: use * for any characters and ? for one, and list several patterns for a choice`},
 		{func(c *Config) { c.CaptureContent = "some" }, `capture_content: "some" is unknown: use none, preview or full`},
 	} {
 		cfg := createDefaultConfig().(*Config)
@@ -115,6 +116,25 @@ func TestConfigErrorsNameTheEndpoint(t *testing.T) {
 		cfg := createDefaultConfig().(*Config)
 		cfg.APIKey, cfg.ClientConfig.Endpoint = "secret", endpoint
 		assert.ErrorContains(t, cfg.Validate(), "endpoint: ")
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	origin := func(endpoint, workspace, filter string) (string, string) {
+		cfg := createDefaultConfig().(*Config)
+		cfg.ClientConfig.Endpoint, cfg.WorkspaceID, cfg.Filter = endpoint, workspace, filter
+		return cfg.origin(), cfg.fingerprint()
+	}
+	where, what := origin("https://api.smith.langchain.com", "9a1c", "")
+	same, alike := origin("https://api.smith.langchain.com/api/v1/", "9A1C", "")
+	assert.Equal(t, []string{where, what}, []string{same, alike})
+	same, other := origin("https://api.smith.langchain.com", "9a1c", `eq(run_type, "llm")`)
+	assert.Equal(t, where, same)
+	assert.NotEqual(t, what, other)
+	for _, place := range [][2]string{{"https://eu.api.smith.langchain.com", "9a1c"}, {"https://api.smith.langchain.com", ""}} {
+		elsewhere, other := origin(place[0], place[1], "")
+		assert.NotEqual(t, where, elsewhere)
+		assert.NotEqual(t, what, other)
 	}
 }
 

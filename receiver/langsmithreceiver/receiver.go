@@ -76,16 +76,16 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	}
 	measured := newMeasuredTransport(httpClient.Transport, builder, r.settings.ID.String())
 	httpClient.Transport = measured
-	source, budget, err := r.newClient(httpClient, measured.exchanged)
+	source, budgets, err := r.newClient(httpClient, measured.exchanged)
 	if err != nil {
 		return err
 	}
-	undo.add(func() error { langsmith.ReleaseBudget(budget); httpClient.CloseIdleConnections(); return nil })
+	undo.add(func() error { budgets.release(); httpClient.CloseIdleConnections(); return nil })
 	settings, err := r.pollerSettings(host)
 	if err != nil {
 		return err
 	}
-	settings.Source, settings.Budget, settings.Storage = source, budget, client
+	settings.Source, settings.Budget, settings.Storage = source, budgets.current, client
 	settings.Meters = poller.NewMeters(builder, r.settings.ID.String())
 
 	var run func(context.Context)
@@ -184,6 +184,10 @@ func (r *tracesReceiver) pollerSettings(host component.Host) (poller.Settings, e
 	if err != nil {
 		return poller.Settings{}, err
 	}
+	version, err := parseAPIVersion(cfg.APIVersion)
+	if err != nil {
+		return poller.Settings{}, err
+	}
 	storageID := ""
 	if cfg.StorageID != nil {
 		storageID = cfg.StorageID.String()
@@ -208,14 +212,16 @@ func (r *tracesReceiver) pollerSettings(host component.Host) (poller.Settings, e
 		InitialLookback: cfg.InitialLookback,
 		StartTime:       langsmith.TimeOf(start),
 		Fingerprint:     cfg.fingerprint(),
+		Origin:          cfg.origin(),
+		APIVersion:      version,
 		KeyCanChange:    cfg.APIKeyFile != "",
 		ProjectLabel:    cfg.Telemetry.ProjectLabel,
 		Shard:           poller.Shard{Index: cfg.Shard.Index, Total: cfg.Shard.Total},
 	}, nil
 }
 
-// newClient returns a client and the request budget that it shares with others; the budget is to be released.
-func (r *tracesReceiver) newClient(httpClient *http.Client, exchanged func(langsmith.Exchange)) (*langsmith.Client, *langsmith.Budget, error) {
+// newClient returns a client and the request budget that it shares with others, which is to be released.
+func (r *tracesReceiver) newClient(httpClient *http.Client, exchanged func(langsmith.Exchange)) (*langsmith.Client, *keyBudget, error) {
 	key, err := r.key()
 	if err != nil {
 		return nil, nil, err
@@ -228,19 +234,19 @@ func (r *tracesReceiver) newClient(httpClient *http.Client, exchanged func(langs
 	if err != nil {
 		return nil, nil, err
 	}
-	budget := langsmith.SharedBudget(endpoint, langsmith.KeyHash(key()), r.cfg.Shard.Total)
+	budget := newKeyBudget(endpoint, r.cfg.Shard.Total, key())
 	client, err := langsmith.NewClient(langsmith.ClientConfig{
 		Endpoint:    r.cfg.ClientConfig.Endpoint,
 		APIKey:      key,
 		WorkspaceID: r.cfg.WorkspaceID,
 		HTTP:        httpClient,
 		APIVersion:  version,
-		Budget:      budget,
+		BudgetOf:    budget.of,
 		OnExchange:  exchanged,
 		UserAgent:   r.settings.BuildInfo.Command + "/" + r.settings.BuildInfo.Version,
 	})
 	if err != nil {
-		langsmith.ReleaseBudget(budget)
+		budget.release()
 		return nil, nil, err
 	}
 	return client, budget, nil
@@ -272,9 +278,20 @@ func (r *tracesReceiver) key() (func() string, error) {
 
 // fingerprint stands for what decides which runs are read.
 func (c *Config) fingerprint() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{
-		strings.TrimRight(c.ClientConfig.Endpoint, "/"), c.WorkspaceID, c.Filter, c.TraceFilter, c.TreeFilter,
-	}, "\x00")))
+	return digest(c.origin(), c.Filter, c.TraceFilter, c.TreeFilter)
+}
+
+// origin stands for the place whose runs are read. Other spellings of an endpoint are the same place.
+func (c *Config) origin() string {
+	endpoint, err := langsmith.NormalizeEndpoint(c.ClientConfig.Endpoint)
+	if err != nil { // refused elsewhere
+		endpoint = c.ClientConfig.Endpoint
+	}
+	return digest(endpoint, strings.ToLower(c.WorkspaceID))
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
 

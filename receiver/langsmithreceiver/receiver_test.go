@@ -23,6 +23,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
 )
 
 // testHost is a host with extensions that remembers the statuses reported to it.
@@ -328,6 +330,59 @@ func TestTelemetry(t *testing.T) {
 		}
 	}
 	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+func TestAServerThatDoesNotAnswerIsATimeout(t *testing.T) {
+	server := newFakeServer(t)
+	hang := make(chan struct{})
+	defer close(hang)
+	server.set(func(s *fakeServer) { s.hang = hang })
+	telemetry := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, telemetry.Shutdown(context.Background())) }()
+	settings := receivertest.NewNopSettings(component.MustNewType("langsmith"))
+	settings.TelemetrySettings = telemetry.NewTelemetrySettings()
+	core, logs := observer.New(zap.WarnLevel)
+	settings.Logger = zap.New(core)
+	cfg := testConfig(server)
+	cfg.ClientConfig.Timeout = 50 * time.Millisecond
+	r, err := NewFactory().CreateTraces(t.Context(), settings, cfg, &consumertest.TracesSink{})
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), &testHost{}))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.NotZero(c, logs.FilterMessageSnippet("LangSmith cannot be read").Len())
+		m, err := telemetry.GetMetric("otelcol_receiver_langsmith_api_requests")
+		require.NoError(c, err)
+		for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
+			assert.True(c, hasLabel(point.Attributes, attribute.String("outcome", "timeout")), "%v", point.Attributes)
+		}
+	}, 10*time.Second, 10*time.Millisecond)
+	assert.Contains(t, contextOf(logs.FilterMessageSnippet("LangSmith cannot be read").All()[0]), "timeout: nothing came from the server for 50ms")
+	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+// TestTimeoutsOfAnyTransport checks that a timeout is told from other cancellations even if the transport does not.
+func TestTimeoutsOfAnyTransport(t *testing.T) {
+	for outcome, cause := range map[string]error{"timeout": context.DeadlineExceeded, "canceled": nil} {
+		telemetry := componenttest.NewTelemetry()
+		builder, err := metadata.NewTelemetryBuilder(telemetry.NewTelemetrySettings())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/info", nil)
+		require.NoError(t, err)
+		_, err = newMeasuredTransport(deadTransport{}, builder, "langsmith").RoundTrip(req)
+		require.ErrorIs(t, err, context.Canceled)
+		m, err := telemetry.GetMetric("otelcol_receiver_langsmith_api_requests")
+		require.NoError(t, err)
+		assert.True(t, hasLabel(m.Data.(metricdata.Sum[int64]).DataPoints[0].Attributes, attribute.String("outcome", outcome)))
+		require.NoError(t, telemetry.Shutdown(context.Background()))
+	}
+}
+
+type deadTransport struct{}
+
+func (deadTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return nil, req.Context().Err()
 }
 
 func hasLabel(set attribute.Set, label attribute.KeyValue) bool {

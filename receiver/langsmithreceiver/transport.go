@@ -34,11 +34,15 @@ func newMeasuredTransport(next http.RoundTripper, builder *metadata.TelemetryBui
 func (t *measuredTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	resp, err := t.next.RoundTrip(req)
+	outcome := outcomeOf(resp, err)
+	if cause := context.Cause(req.Context()); err != nil && cause != nil { // a timeout looks like any other cancellation
+		outcome = outcomeOf(nil, cause)
+	}
 	endpoint := attribute.String("endpoint", endpointOf(req.URL.Path))
 	t.builder.ReceiverLangsmithAPIRequestDuration.Record(context.Background(), time.Since(start).Seconds(),
 		metric.WithAttributes(t.receiver, endpoint))
 	t.builder.ReceiverLangsmithAPIRequests.Add(context.Background(), 1,
-		metric.WithAttributes(t.receiver, endpoint, attribute.String("outcome", outcomeOf(resp, err))))
+		metric.WithAttributes(t.receiver, endpoint, attribute.String("outcome", outcome)))
 	return resp, err
 }
 
@@ -60,8 +64,12 @@ func (t *measuredTransport) CloseIdleConnections() {
 // endpointOf names the part of the API, of which there are few.
 func endpointOf(path string) string {
 	for _, e := range []struct{ suffix, name string }{
-		{"/v2/runs/query", "runs_v2"}, {"/v1/runs/query", "runs_v1"}, {"/runs/query/validate", "validate"},
-		{"/sessions", "projects"}, {"/info", "info"}, {"/runs/stats", "stats"},
+		{"/v2/runs/query", "runs_v2"},
+		{"/v1/runs/query", "runs_v1"},
+		{"/runs/query/validate", "validate"},
+		{"/sessions", "projects"},
+		{"/info", "info"},
+		{"/runs/stats", "stats"},
 	} {
 		if strings.HasSuffix(path, e.suffix) {
 			return e.name

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -26,13 +28,19 @@ type TelemetryBuilder struct {
 	meter                               metric.Meter
 	mu                                  sync.Mutex
 	registrations                       []metric.Registration
+	ConnectorLlmMetricsCalls            metric.Int64Counter
 	ConnectorLlmMetricsDataPoints       metric.Int64Counter
+	ConnectorLlmMetricsEvents           metric.Int64Counter
 	ConnectorLlmMetricsFlushDuration    metric.Float64Histogram
 	ConnectorLlmMetricsFlushFailures    metric.Int64Counter
+	ConnectorLlmMetricsLateSpans        metric.Int64Counter
 	ConnectorLlmMetricsSeriesActive     metric.Int64Gauge
 	ConnectorLlmMetricsSeriesExpired    metric.Int64Counter
 	ConnectorLlmMetricsSeriesOverflowed metric.Int64Counter
 	ConnectorLlmMetricsSpans            metric.Int64Counter
+	ConnectorLlmMetricsTraces           metric.Int64Counter
+	ConnectorLlmMetricsTracesOpen       metric.Int64Gauge
+	ConnectorLlmMetricsUnpricedCalls    metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -44,6 +52,31 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterConnectorLlmMetricsUnpricedCallsCallback sets callback for observable ConnectorLlmMetricsUnpricedCalls metric.
+func (builder *TelemetryBuilder) RegisterConnectorLlmMetricsUnpricedCallsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ConnectorLlmMetricsUnpricedCalls, obs: o})
+		return nil
+	}, builder.ConnectorLlmMetricsUnpricedCalls)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -64,10 +97,22 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ConnectorLlmMetricsCalls, err = builder.meter.Int64Counter(
+		"otelcol_connector_llm_metrics_calls",
+		metric.WithDescription("Model calls recorded, by how they came by their cost. [Alpha]"),
+		metric.WithUnit("{call}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ConnectorLlmMetricsDataPoints, err = builder.meter.Int64Counter(
 		"otelcol_connector_llm_metrics_data_points",
 		metric.WithDescription("Data points delivered. [Alpha]"),
 		metric.WithUnit("{datapoint}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsEvents, err = builder.meter.Int64Counter(
+		"otelcol_connector_llm_metrics_events",
+		metric.WithDescription("Log records received. [Alpha]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ConnectorLlmMetricsFlushDuration, err = builder.meter.Float64Histogram(
@@ -81,6 +126,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_connector_llm_metrics_flush_failures",
 		metric.WithDescription("Flushes that the next component refused. Nothing is lost, the next flush tells it again. [Alpha]"),
 		metric.WithUnit("{flush}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsLateSpans, err = builder.meter.Int64Counter(
+		"otelcol_connector_llm_metrics_late_spans",
+		metric.WithDescription("Spans that came after their trace was closed, or after the minute in which they ended was told. [Alpha]"),
+		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ConnectorLlmMetricsSeriesActive, err = builder.meter.Int64Gauge(
@@ -105,6 +156,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_connector_llm_metrics_spans",
 		metric.WithDescription("Spans received. [Alpha]"),
 		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsTraces, err = builder.meter.Int64Counter(
+		"otelcol_connector_llm_metrics_traces",
+		metric.WithDescription("Traces closed, by why. [Alpha]"),
+		metric.WithUnit("{trace}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsTracesOpen, err = builder.meter.Int64Gauge(
+		"otelcol_connector_llm_metrics_traces_open",
+		metric.WithDescription("Traces of which more spans are waited for. [Alpha]"),
+		metric.WithUnit("{trace}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsUnpricedCalls, err = builder.meter.Int64ObservableCounter(
+		"otelcol_connector_llm_metrics_unpriced_calls",
+		metric.WithDescription("Calls of models that the price table does not have, by name. At most a hundred names. [Alpha]"),
+		metric.WithUnit("{call}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

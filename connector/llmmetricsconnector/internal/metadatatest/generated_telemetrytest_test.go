@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,20 +20,38 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterConnectorLlmMetricsUnpricedCallsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	tb.ConnectorLlmMetricsCalls.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsDataPoints.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsEvents.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsFlushDuration.Record(context.Background(), 1)
 	tb.ConnectorLlmMetricsFlushFailures.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsLateSpans.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsSeriesActive.Record(context.Background(), 1)
 	tb.ConnectorLlmMetricsSeriesExpired.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsSeriesOverflowed.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsSpans.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsTraces.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsTracesOpen.Record(context.Background(), 1)
+	AssertEqualConnectorLlmMetricsCalls(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsDataPoints(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsEvents(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsFlushDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsFlushFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsLateSpans(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsSeriesActive(t, testTel,
@@ -45,6 +64,15 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsSpans(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsTraces(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsTracesOpen(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsUnpricedCalls(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 

@@ -22,6 +22,10 @@ const headerKey = "checkpoint"
 type header struct {
 	Version     int    `json:"version"`
 	Fingerprint string `json:"fingerprint"`
+	// Origin is empty in a checkpoint that does not tell.
+	Origin string `json:"origin,omitempty"`
+	// StartTime is what start_time was when reading began, zero when it was not set.
+	StartTime langsmith.Time `json:"start_time,omitempty"`
 	// Listed is when the projects were listed last: one that appears later has no run from before.
 	Listed   langsmith.Time `json:"listed"`
 	Projects []string       `json:"projects"`
@@ -50,8 +54,19 @@ func (p *Poller) load(ctx context.Context) error {
 	if p.header.Version > cursor.Version {
 		return p.unusable(cursor.ErrNewer)
 	}
+	if p.header.Origin != "" && p.header.Origin != p.Origin {
+		p.Logger.Warn("endpoint or workspace_id changed since the checkpoint was stored; its progress is of another place and is given up, "+
+			"so reading begins as for the first time, with initial_lookback or start_time; to keep the progress of several places, give each a receiver of its own",
+			zap.String("storage", p.StorageID))
+		p.header, p.foreign = header{}, true
+		return nil
+	}
 	if p.header.Fingerprint != p.Fingerprint {
-		p.Logger.Warn("endpoint, workspace_id or a filter changed since the checkpoint was stored; reading goes on where it stopped, "+
+		changed := "a filter"
+		if p.header.Origin == "" {
+			changed = "endpoint, workspace_id or a filter"
+		}
+		p.Logger.Warn(changed+" changed since the checkpoint was stored; reading goes on where it stopped, "+
 			"so runs from before that only the new configuration selects are not read; to read them, move the storage away and set start_time",
 			zap.String("storage", p.StorageID))
 	}
@@ -67,6 +82,11 @@ func (p *Poller) load(ctx context.Context) error {
 		if state != nil {
 			p.workers[id] = newWorker(p, langsmith.Project{ID: id}, state)
 		}
+	}
+	if len(p.workers) > 0 && p.StartTime != 0 && p.StartTime != p.header.StartTime {
+		p.Logger.Warn("start_time was set or changed since the checkpoint was stored; projects that the checkpoint knows go on where they stopped, "+
+			"and start_time is for others only; to read all projects again from start_time, move or delete the storage",
+			zap.Time("start_time", p.StartTime.AsTime()), zap.String("storage", p.StorageID))
 	}
 	return nil
 }
@@ -109,7 +129,7 @@ func (p *Poller) get(ctx context.Context, keys []string) ([][]byte, error) {
 
 // saveHeader stores which projects there are.
 func (p *Poller) saveHeader(ctx context.Context) {
-	p.header.Version, p.header.Fingerprint = cursor.Version, p.Fingerprint
+	p.header.Version, p.header.Fingerprint, p.header.Origin = cursor.Version, p.Fingerprint, p.Origin
 	p.header.Projects = p.header.Projects[:0]
 	for _, w := range p.snapshot() {
 		p.header.Projects = append(p.header.Projects, w.id.String())
@@ -125,6 +145,9 @@ func (p *Poller) saveHeader(ctx context.Context) {
 	err = p.mayWrite(ctx)
 	if err == nil {
 		err = p.Storage.Set(ctx, headerKey, value)
+	}
+	if err != nil && ctx.Err() != nil { // a shutdown is no problem of the storage
+		return
 	}
 	p.wrote("storage/projects", err)
 }

@@ -32,8 +32,8 @@ type Source interface {
 // Settings is what a poller works with.
 type Settings struct {
 	Source Source
-	// Budget is what bounds the requests of Source; it is only looked at, and may be nil.
-	Budget *langsmith.Budget
+	// Budget returns what bounds the requests of Source at present; it is only looked at. The function may be nil.
+	Budget func() *langsmith.Budget
 	// Consumer is the pipeline. It has to tell permanent errors, see consumererror.
 	Consumer consumer.Traces
 	// Storage keeps checkpoints; nil keeps none.
@@ -56,6 +56,11 @@ type Settings struct {
 	StartTime       langsmith.Time
 	// Fingerprint stands for the configuration that decides which runs are read.
 	Fingerprint string
+	// Origin stands for the part of it that says whose runs those are: endpoint and workspace. What was stored for
+	// another one is not used. Empty leaves that unknown.
+	Origin string
+	// APIVersion is the version of the API that the configuration asks for.
+	APIVersion langsmith.APIVersion
 	// KeyCanChange says that a refused key is not the end: it may be replaced while running.
 	KeyCanChange bool
 	// Shard is the part of the projects to read.
@@ -86,7 +91,9 @@ const (
 // Poller reads all projects of one server.
 type Poller struct {
 	Settings
-	header   header
+	header header
+	// foreign says that what is stored for projects is of another origin.
+	foreign  bool
 	owner    ownership
 	health   *health
 	slots    chan struct{} // places for pages
@@ -123,6 +130,9 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 	}
 	if err := p.load(ctx); err != nil {
 		return nil, err
+	}
+	if len(p.workers) == 0 { // otherwise reading began with what is stored
+		p.header.StartTime = p.StartTime
 	}
 	return p, settings.Meters.observe(p.gauges)
 }
@@ -163,12 +173,12 @@ func (p *Poller) discover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.announce(server)
 	asked := time.Now()
 	projects, err := p.Source.Projects(ctx, langsmith.ProjectQuery{Experiments: p.Experiments})
 	if err != nil {
 		return err
 	}
+	p.announce(server) // not before it is known to be a LangSmith at all
 	p.health.resolved("api", "LangSmith can be read again")
 	projects = slices.DeleteFunc(projects, func(project langsmith.Project) bool {
 		return project.ID.IsZero() || (!p.Experiments && !project.ReferenceDatasetID.IsZero())
@@ -202,6 +212,11 @@ func (p *Poller) announce(server langsmith.Server) {
 		return
 	}
 	p.deprecated.Store(1)
+	if p.APIVersion == langsmith.VersionV1 {
+		p.Logger.Warn("api_version: v1 is set; version 1 of the runs API is slow to read and ends with January 2027 in LangSmith Cloud "+
+			"and with version 0.18 self-hosted; remove api_version to read by version 2, which is far faster, wherever the server offers it", fields...)
+		return
+	}
 	p.Logger.Warn("this LangSmith server offers only version 1 of the runs API, which is slow to read and ends with January 2027 in LangSmith Cloud "+
 		"and with version 0.18 self-hosted; upgrade the server to 0.16 or later", fields...)
 }
@@ -237,7 +252,11 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 		w := p.workers[id]
 		p.mu.Unlock()
 		if w == nil {
-			state, err := p.loadProject(ctx, id)
+			var state *cursor.Project
+			var err error
+			if !p.foreign {
+				state, err = p.loadProject(ctx, id)
+			}
 			if err != nil {
 				p.health.problem("project "+id.String(), "the checkpoint of a project cannot be used; it is not read", p.unusable(err), false,
 					zap.String("project", project.Name))
@@ -344,8 +363,9 @@ func (p *Poller) gauges() gauges {
 		}
 	}
 	if p.Budget != nil {
+		budget := p.Budget()
 		for _, class := range langsmith.Classes {
-			g.used = append(g.used, p.Budget.Used(class))
+			g.used = append(g.used, budget.Used(class))
 		}
 	}
 	return g

@@ -406,3 +406,44 @@ func TestTheEndOfV1IsToldOnce(t *testing.T) {
 	assert.Equal(t, 2, logs.Len())
 	assert.Zero(t, p.gauges().deprecated)
 }
+
+// TestTheWarningAboutV1SaysWhy checks that a server is not blamed for what the configuration asks for, and that it is
+// not called a LangSmith before it is known to be one.
+func TestTheWarningAboutV1SaysWhy(t *testing.T) {
+	for configured, want := range map[langsmith.APIVersion]string{
+		langsmith.VersionAuto: "this LangSmith server offers only version 1", langsmith.VersionV1: "api_version: v1 is set",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			core, logs := observer.New(zap.InfoLevel)
+			w := newWorld(t)
+			w.log = zap.New(core)
+			w.server.api = langsmith.VersionV1
+			settings := w.settings()
+			settings.APIVersion = configured
+			settings.Source = &unlisted{server: w.server, err: status(http.StatusNotFound)}
+			p, err := New(t.Context(), settings)
+			require.NoError(t, err)
+			require.Error(t, p.discover(t.Context()))
+			assert.Empty(t, logs.All())
+			p.Source = w.server
+			ctx, cancel := context.WithCancel(t.Context())
+			require.NoError(t, p.discover(ctx))
+			cancel()
+			p.wait.Wait()
+			warnings := logs.FilterLevelExact(zap.WarnLevel).All()
+			require.Len(t, warnings, 1)
+			assert.Contains(t, warnings[0].Message, want)
+			assert.EqualValues(t, 1, p.gauges().deprecated)
+		})
+	}
+}
+
+// unlisted does not list its projects.
+type unlisted struct {
+	*server
+	err error
+}
+
+func (u *unlisted) Projects(context.Context, langsmith.ProjectQuery) ([]langsmith.Project, error) {
+	return nil, u.err
+}

@@ -94,7 +94,7 @@ func (l *lane) affordable(w cursor.Window, runs int64) bool {
 		class, pageSize = langsmith.ClassRunsV1, 100
 	}
 	pages := float64(runs/pageSize + 1)
-	return pages <= 1 || pages <= reconcileShare*l.Budget.Rate(class)*w.Length().Seconds()
+	return pages <= 1 || pages <= reconcileShare*l.Budget().Rate(class)*w.Length().Seconds()
 }
 
 func (l *lane) compared(outcome string) {

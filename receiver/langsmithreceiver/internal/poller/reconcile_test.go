@@ -86,7 +86,8 @@ func TestReconcile(t *testing.T) {
 func TestReconcileIsBounded(t *testing.T) {
 	w := newWorld(t)
 	s := w.settings()
-	s.Budget = langsmith.NewBudget("https://api.smith.langchain.com")
+	budget := langsmith.NewBudget("https://api.smith.langchain.com")
+	s.Budget = func() *langsmith.Budget { return budget }
 	p, err := New(t.Context(), s)
 	require.NoError(t, err)
 	state, err := p.loadProject(t.Context(), projectID(1))

@@ -397,7 +397,7 @@ func (w *world) settings() Settings {
 			defer w.mu.Unlock()
 			w.status = append(w.status, e.Status())
 		},
-		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same", Chance: w.chance,
+		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same", Origin: "here", Chance: w.chance,
 	}
 }
 

@@ -1,6 +1,10 @@
 package translate
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // GlobSet is a set of patterns for keys: '*' stands for any run of bytes, '?' for one byte, everything else for
 // itself. It is safe for concurrent use.
@@ -9,7 +13,7 @@ type GlobSet struct {
 }
 
 // NewGlobSet returns a set that matches what any of the patterns matches. It is nil for no patterns, and an
-// error for an empty one.
+// error for an empty one and for what only other kinds of globs know.
 func NewGlobSet(patterns []string) (*GlobSet, error) {
 	if len(patterns) == 0 {
 		return nil, nil
@@ -17,6 +21,9 @@ func NewGlobSet(patterns []string) (*GlobSet, error) {
 	for _, p := range patterns {
 		if p == "" {
 			return nil, errors.New("an empty pattern matches nothing; remove it or name a key such as \"env\" or \"team_*\"")
+		}
+		if strings.ContainsAny(p, `[\`) {
+			return nil, fmt.Errorf("%q holds [ or \\, which mean nothing here: use * for any characters and ? for one, and list several patterns for a choice", p)
 		}
 	}
 	return &GlobSet{patterns: append([]string(nil), patterns...)}, nil

@@ -3,48 +3,9 @@ package translate
 import (
 	"strings"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
-
-// providers maps what LangSmith's tracers write, in lower case, to gen_ai.provider.name.
-var providers = map[string]string{
-	"openai":                  "openai",
-	"openai.chat":             "openai",
-	"openai.responses":        "openai",
-	"azure":                   "azure.ai.openai",
-	"azure_openai":            "azure.ai.openai",
-	"azure-openai":            "azure.ai.openai",
-	"azureai":                 "azure.ai.inference",
-	"azure_ai":                "azure.ai.inference",
-	"anthropic":               "anthropic",
-	"anthropic.messages":      "anthropic",
-	"google":                  "gcp.gemini",
-	"google_genai":            "gcp.gemini",
-	"google-genai":            "gcp.gemini",
-	"google.generative-ai":    "gcp.gemini",
-	"gemini":                  "gcp.gemini",
-	"google_vertexai":         "gcp.vertex_ai",
-	"google.vertex.chat":      "gcp.vertex_ai",
-	"vertexai":                "gcp.vertex_ai",
-	"vertex_ai":               "gcp.vertex_ai",
-	"google_anthropic_vertex": "gcp.vertex_ai",
-	"amazon_bedrock":          "aws.bedrock",
-	"amazon-bedrock":          "aws.bedrock",
-	"bedrock":                 "aws.bedrock",
-	"bedrock_converse":        "aws.bedrock",
-	"amazon_bedrock_converse": "aws.bedrock",
-	"mistral":                 "mistral_ai",
-	"mistralai":               "mistral_ai",
-	"cohere":                  "cohere",
-	"groq":                    "groq",
-	"deepseek":                "deepseek",
-	"perplexity":              "perplexity",
-	"xai":                     "x_ai",
-	"ibm":                     "ibm.watsonx.ai",
-	"watsonx":                 "ibm.watsonx.ai",
-	"moonshot":                "moonshot_ai",
-	"moonshotai":              "moonshot_ai",
-}
 
 // hints tell a provider by a part of a class name or a model. The first that fits decides: a platform that
 // serves models of others stands before those.
@@ -85,7 +46,7 @@ var hints = []struct{ part, provider string }{
 func (t *Translator) provider(run *langsmith.Run, model string) string {
 	told := t.meta.provider.Text()
 	if len(told) > 0 && len(told) <= 64 {
-		if p, ok := knownProvider(told); ok {
+		if p := knownProvider(t.strings.intern(told)); p != "" {
 			return p
 		}
 		if !isClassName(told) {
@@ -99,7 +60,7 @@ func (t *Translator) provider(run *langsmith.Run, model string) string {
 	}
 	// The AI SDK names its calls "openai.chat".
 	if name, _, ok := strings.Cut(string(clipText(run.Name, 64)), "."); ok {
-		if p, ok := providers[strings.ToLower(name)]; ok {
+		if p := knownProvider(name); p != "" {
 			return p
 		}
 	}
@@ -111,17 +72,20 @@ func (t *Translator) provider(run *langsmith.Run, model string) string {
 	return guessProvider(model)
 }
 
-// knownProvider looks a value up without caring about case.
-func knownProvider(told langsmith.Text) (string, bool) {
-	var lower [64]byte
-	for i, c := range told {
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		lower[i] = c
+// knownProvider maps what LangSmith's tracers write to gen_ai.provider.name; empty for what is not known.
+func knownProvider(told string) string {
+	if strings.EqualFold(told, "google-genai") {
+		return "gcp.gemini"
 	}
-	p, ok := providers[string(lower[:len(told)])]
-	return p, ok
+	folded := genai.FoldProvider(told)
+	if folded == "gcp.gen_ai" && !strings.EqualFold(told, folded) {
+		if strings.Contains(strings.ToLower(told), "vertex") {
+			return "gcp.vertex_ai"
+		}
+		// Elsewhere "google" may be Vertex AI as well; LangSmith's wrappers mean Gemini and have another name for that.
+		return "gcp.gemini"
+	}
+	return folded
 }
 
 // guessProvider tells a provider by hints.

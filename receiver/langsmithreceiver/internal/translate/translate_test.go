@@ -117,6 +117,19 @@ func TestProvider(t *testing.T) {
 		{told: "OpenAI", want: "openai"},
 		{told: "azure", want: "azure.ai.openai"},
 		{told: "google_vertexai", want: "gcp.vertex_ai"},
+		{told: "google", want: "gcp.gemini"},
+		{told: "Google-GenAI", want: "gcp.gemini"},
+		{told: "google.vertex.embedding", want: "gcp.vertex_ai"},
+		{told: "gcp.gen_ai", want: "gcp.gen_ai"},
+		{told: "aws", want: "aws.bedrock"},
+		{told: "aws_bedrock", want: "aws.bedrock"},
+		{told: "perplexity-ai", want: "perplexity"},
+		{told: "azure.chat", want: "azure.ai.openai"},
+		{told: "openai.responses", want: "openai"},
+		{told: "anthropic.messages", want: "anthropic"},
+		{told: "google.generative-ai", want: "gcp.gemini"},
+		{told: "langchain", want: "langchain"},
+		{name: "google.chat", want: "gcp.gemini"},
 		{told: "Amazon_Bedrock", want: "aws.bedrock"},
 		{told: "my_gateway", want: "my_gateway"},
 		{told: "My Company's Gateway", want: ""},
@@ -287,6 +300,10 @@ func TestGlobs(t *testing.T) {
 	assert.False(t, none.Match("env"))
 	_, err = NewGlobSet([]string{"a", ""})
 	require.Error(t, err)
+	for _, p := range []string{"team_[ab]", `a\*`} { // the syntax of projects.include
+		_, err = NewGlobSet([]string{"a", p})
+		require.ErrorContains(t, err, p[:1])
+	}
 }
 
 func TestNotes(t *testing.T) {

@@ -1,0 +1,227 @@
+package llmmetricsconnector
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
+)
+
+// memory is a storage extension whose content outlasts its clients.
+type memory struct {
+	component.StartFunc
+	component.ShutdownFunc
+
+	values map[string][]byte
+	fail   func() bool
+	closed int
+}
+
+func (m *memory) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	return m, nil
+}
+
+func (m *memory) Get(_ context.Context, key string) ([]byte, error) { return m.values[key], nil }
+
+func (m *memory) Set(ctx context.Context, key string, value []byte) error {
+	return m.Batch(ctx, storage.SetOperation(key, value))
+}
+
+func (m *memory) Delete(ctx context.Context, key string) error {
+	return m.Batch(ctx, storage.DeleteOperation(key))
+}
+
+func (m *memory) Batch(_ context.Context, operations ...*storage.Operation) error {
+	if m.fail != nil && m.fail() {
+		return errors.New("disk full")
+	}
+	for _, o := range operations {
+		switch o.Type {
+		case storage.Set:
+			m.values[o.Key] = bytes.Clone(o.Value)
+		case storage.Delete:
+			delete(m.values, o.Key)
+		}
+	}
+	return nil
+}
+
+func (m *memory) Close(context.Context) error {
+	m.closed++
+	return nil
+}
+
+type storageHost map[component.ID]component.Component
+
+func (h storageHost) GetExtensions() map[component.ID]component.Component { return h }
+
+// storing returns a configuration whose storage is the memory, and the host that has it.
+func storing(m component.Component) (*Config, component.Host) {
+	id := component.MustNewID("memory")
+	cfg := createDefaultConfig().(*Config)
+	cfg.StorageID = &id
+	cfg.FlushInterval = time.Hour // tests flush
+	return cfg, storageHost{id: m}
+}
+
+// TestTotalsSurviveKills kills the connector at random moments: before a batch comes, after it was counted but not
+// acknowledged, while the storage fails, before and after a flush. The batch that was not acknowledged comes again.
+func TestTotalsSurviveKills(t *testing.T) {
+	for seed := range uint64(10) {
+		rng := rand.New(rand.NewPCG(31, seed))
+		store := &memory{values: map[string][]byte{}}
+		cfg, host := storing(store)
+		cfg.InitialZero = []InitialZero{InitialZeroHold, InitialZeroInline, InitialZeroOff}[seed%3]
+		if seed%2 == 0 {
+			cfg.Histogram.Type = HistogramExponential
+		}
+		sink := &consumertest.MetricsSink{}
+		start := func() *tracesToMetrics {
+			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+			require.NoError(t, err)
+			require.NoError(t, c.Start(t.Context(), host))
+			return c
+		}
+		kill := func(c *tracesToMetrics) {
+			c.stop()
+			<-c.stopped
+			c.telemetry.builder.Shutdown()
+		}
+		c := start()
+		var calls, tools, tokens, id uint64
+		for range 60 {
+			td := ptrace.NewTraces()
+			spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+			for range rng.IntN(30) {
+				id++
+				span := spans.AppendEmpty()
+				span.SetTraceID(pcommon.TraceID{byte(id % 7), 1})
+				span.SetSpanID(scriptID(id))
+				span.SetStartTimestamp(1)
+				span.SetEndTimestamp(1e9 + 1)
+				if rng.IntN(3) == 0 {
+					span.Attributes().PutStr(genai.AttrOperationName, "execute_tool")
+					tools++
+					continue
+				}
+				span.Attributes().PutStr(genai.AttrOperationName, "chat")
+				span.Attributes().PutStr(genai.AttrRequestModel, []string{"a", "b", "c"}[rng.IntN(3)])
+				span.Attributes().PutInt(genai.AttrInputTokens, 1000)
+				calls++
+				tokens += 1000
+			}
+			for acknowledged := false; !acknowledged; {
+				store.fail = func() bool { return rng.IntN(3) == 0 }
+				err := c.ConsumeTraces(t.Context(), td)
+				store.fail = nil
+				acknowledged = err == nil && rng.IntN(3) > 0
+				if rng.IntN(4) == 0 {
+					_ = c.flush(t.Context(), false)
+				}
+				if rng.IntN(4) == 0 {
+					kill(c)
+					c = start()
+				}
+			}
+		}
+		require.NoError(t, c.Shutdown(t.Context()))
+		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
+		require.Equal(t, 1, store.closed)
+
+		all := sink.AllMetrics()
+		totals := func(i int) map[string]uint64 {
+			got := map[string]uint64{}
+			for _, rm := range all[i].ResourceMetrics().All() {
+				for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+					if cfg.Histogram.Type == HistogramExponential {
+						for _, dp := range m.ExponentialHistogram().DataPoints().All() {
+							got[m.Name()] += dp.Count()
+							if m.Name() == llmmetrics.MetricTokenUsage {
+								got["tokens"] += uint64(dp.Sum())
+							}
+						}
+						continue
+					}
+					for _, dp := range m.Histogram().DataPoints().All() {
+						got[m.Name()] += dp.Count()
+						if m.Name() == llmmetrics.MetricTokenUsage {
+							got["tokens"] += uint64(dp.Sum())
+						}
+					}
+				}
+			}
+			return got
+		}
+		assert.Equal(t, map[string]uint64{
+			llmmetrics.MetricOperationDuration: calls, llmmetrics.MetricToolDuration: tools,
+			llmmetrics.MetricTokenUsage: calls, "tokens": tokens,
+		}, totals(len(all)-1))
+		if cfg.InitialZero != InitialZeroInline { // which tells zeros beside values
+			for i := 1; i < len(all); i++ {
+				for name, before := range totals(i - 1) {
+					require.GreaterOrEqual(t, totals(i)[name], before, "%s: totals never go back", name)
+				}
+			}
+		}
+	}
+}
+
+func TestStorageErrors(t *testing.T) {
+	start := func(cfg *Config, host component.Host) error {
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+		require.NoError(t, err)
+		err = c.Start(t.Context(), host)
+		require.NoError(t, c.Shutdown(t.Context()))
+		return err
+	}
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	require.EqualError(t, start(cfg, storageHost{}),
+		`storage: there is no extension "memory": define it under extensions and list it in service::extensions`)
+	_, other := storing(struct {
+		component.StartFunc
+		component.ShutdownFunc
+	}{})
+	require.EqualError(t, start(cfg, other), `storage: extension "memory" does not store anything: use one such as file_storage`)
+
+	require.NoError(t, start(cfg, host))
+	state := store.values[stateKey]
+	for name, damaged := range map[string][]byte{
+		"cut": state[:len(state)-1], "longer": append(bytes.Clone(state), 1), "short": state[:3], "version": append([]byte{9}, state[1:]...),
+	} {
+		store.values[stateKey] = damaged
+		require.Error(t, start(cfg, host), name)
+	}
+	store.values[stateKey] = state
+	require.NoError(t, start(cfg, host))
+
+	cfg.Dimensions = []Dimension{{Name: "tenant"}}
+	require.NoError(t, start(cfg, host), "totals of another configuration begin anew")
+	require.NoError(t, start(cfg, host))
+}
+
+func TestStorageOfDefaultIsNone(t *testing.T) {
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), createDefaultConfig().(*Config), consumertest.NewNop())
+	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	require.Nil(t, c.keeper)
+	require.NoError(t, c.Shutdown(t.Context()))
+}

@@ -1,0 +1,382 @@
+package llmmetricsconnector
+
+import (
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
+)
+
+// traceTable puts spans together that belong to one trace, in whatever order and batches they come, and tells the
+// measures of each trace once: when no more spans came for some time. It is safe for concurrent use.
+type traceTable struct {
+	idle, timeout time.Duration // how long to wait for more spans, with and without the root
+	limit         int
+	attributes    []string // of resources, that are kept
+
+	mu     sync.Mutex
+	open   map[pcommon.TraceID]*openTrace
+	rooted traceList // whose root came, the one that was idle for longest first
+	others traceList
+	closed closedTraces
+	full   []*openTrace // closed because there were too many, and not taken yet
+	late   int64        // spans that came after their trace was closed
+}
+
+// traceEnd says why a trace was closed.
+type traceEnd uint8
+
+const (
+	traceIdle     traceEnd = iota
+	traceTimeout           // the root did not come
+	traceLimit             // there were too many open ones
+	traceShutdown          // the collector stops
+	traceNotGenAI          // no operation was one of GenAI: not measured
+
+	traceEnds
+)
+
+var traceEndNames = [traceEnds]string{"idle", "timeout", "limit", "shutdown", "not_genai"}
+
+// traceSpan is what a span adds to its trace.
+type traceSpan struct {
+	trace        pcommon.TraceID
+	span, parent pcommon.SpanID
+	start, end   pcommon.Timestamp
+	genAI        bool
+	modelCall    bool // that counts: no twin of another one
+	toolCall     bool
+	weight       float64
+
+	input, output int64
+	cost          int64 // picodollars, or Absent
+
+	// Of roots, and of the first operation of a trace, which stands in for it.
+	errorType       string
+	agent, workflow string
+	resource        pcommon.Map
+	dimensions      []string
+}
+
+// maxTraceSpans bounds the spans of a trace that its depth is told from.
+const maxTraceSpans = 1000
+
+// picodollars are units in which costs add up exactly, in whatever order they come.
+const picodollars = 1e12
+
+type openTrace struct {
+	id         pcommon.TraceID
+	first      traceSpan // the root, or else the first operation
+	rooted     bool
+	genAI      bool
+	start, end pcommon.Timestamp
+	modelCalls int64
+	toolCalls  int64
+
+	input, output, cost int64 // or Absent
+
+	links []traceLink
+	seen  pcommon.Timestamp // when the last span came
+	why   traceEnd
+
+	list       *traceList
+	prev, next *openTrace
+}
+
+type traceLink struct{ span, parent uint64 }
+
+func newTraceTable(cfg *Config) *traceTable {
+	t := &traceTable{
+		idle: cfg.Traces.Idle, timeout: cfg.Traces.Timeout, limit: cfg.Traces.MaxOpen, attributes: cfg.ResourceAttributes,
+		open: map[pcommon.TraceID]*openTrace{},
+	}
+	t.closed.limit = 4 * cfg.Traces.MaxOpen
+	return t
+}
+
+// traceSpanOf says what a span adds to its trace. It aliases the call, the span, the resource and the dimensions.
+func traceSpanOf(call *genai.Call, span ptrace.Span, resource pcommon.Map, dimensions []string, weight float64) traceSpan {
+	s := traceSpan{
+		trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(), start: call.Start, end: call.End,
+		genAI: call.Kind != genai.KindNone, toolCall: call.Kind == genai.KindTool, modelCall: call.Kind.ModelCall(), weight: weight,
+		input: genai.Absent, output: genai.Absent, cost: genai.Absent,
+		errorType: call.ErrorType, agent: call.AgentName, workflow: call.WorkflowName, resource: resource, dimensions: dimensions,
+	}
+	if s.modelCall {
+		s.input, s.output = call.InputTokens, call.OutputTokens
+		if call.CostSource != genai.CostNone && call.Cost >= 0 && call.Cost < 1e6 {
+			s.cost = int64(math.RoundToEven(call.Cost * picodollars))
+		}
+	}
+	return s
+}
+
+// add adds the spans of a batch, which came now.
+func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var last *openTrace
+	for i := range spans {
+		s := &spans[i]
+		if s.trace.IsEmpty() {
+			continue
+		}
+		if last == nil || last.id != s.trace {
+			if last = t.find(s.trace); last == nil {
+				t.late++
+				continue
+			}
+			last.seen = now
+			last.list.remove(last)
+			t.listOf(last).push(last)
+		}
+		rooted := last.rooted
+		last.add(s, t.attributes)
+		if last.rooted != rooted {
+			last.list.remove(last)
+			t.listOf(last).push(last)
+		}
+	}
+}
+
+// find returns an open trace, which it opens if it is new; nil when the trace was closed already.
+func (t *traceTable) find(id pcommon.TraceID) *openTrace {
+	if tr := t.open[id]; tr != nil {
+		return tr
+	}
+	if t.closed.has(id) {
+		return nil
+	}
+	if len(t.open) >= t.limit {
+		oldest := t.rooted.front
+		if oldest == nil {
+			oldest = t.others.front
+		}
+		t.full = append(t.full, t.close(oldest, traceLimit))
+	}
+	tr := &openTrace{id: id, input: genai.Absent, output: genai.Absent, cost: genai.Absent}
+	t.open[id] = tr
+	t.others.push(tr)
+	return tr
+}
+
+func (t *traceTable) listOf(tr *openTrace) *traceList {
+	if tr.rooted {
+		return &t.rooted
+	}
+	return &t.others
+}
+
+func (t *traceTable) close(tr *openTrace, why traceEnd) *openTrace {
+	tr.why = why
+	if !tr.genAI {
+		tr.why = traceNotGenAI
+	}
+	delete(t.open, tr.id)
+	tr.list.remove(tr)
+	t.closed.add(tr.id)
+	return tr
+}
+
+// take closes the traces that are complete as of now, or all of them, and returns them with the number of late
+// spans since it was last called.
+func (t *traceTable) take(now pcommon.Timestamp, all bool) (done []*openTrace, late int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	done, t.full = t.full, nil
+	for _, l := range []struct {
+		list *traceList
+		wait time.Duration
+		why  traceEnd
+	}{{&t.rooted, t.idle, traceIdle}, {&t.others, t.timeout, traceTimeout}} {
+		for tr := l.list.front; tr != nil; tr = l.list.front {
+			switch {
+			case now >= tr.seen && time.Duration(now-tr.seen) >= l.wait:
+				done = append(done, t.close(tr, l.why))
+				continue
+			case all:
+				done = append(done, t.close(tr, traceShutdown))
+				continue
+			}
+			break
+		}
+	}
+	late, t.late = t.late, 0
+	return done, late
+}
+
+func (t *traceTable) size() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(len(t.open))
+}
+
+func (tr *openTrace) add(s *traceSpan, attributes []string) {
+	if tr.start == 0 || s.start < tr.start {
+		tr.start = s.start
+	}
+	tr.end = max(tr.end, s.end)
+	root := s.parent.IsEmpty()
+	if root && !tr.rooted || s.genAI && !tr.genAI && !tr.rooted {
+		tr.first = s.clone(attributes)
+	}
+	tr.rooted = tr.rooted || root
+	tr.genAI = tr.genAI || s.genAI
+	if s.modelCall {
+		tr.modelCalls++
+		tr.input = plus(tr.input, s.input)
+		tr.output = plus(tr.output, s.output)
+		tr.cost = plus(tr.cost, s.cost)
+	}
+	if s.toolCall {
+		tr.toolCalls++
+	}
+	if len(tr.links) < maxTraceSpans {
+		tr.links = append(tr.links, traceLink{spanKey(s.span), spanKey(s.parent)})
+	}
+}
+
+// plus adds two numbers that may be absent.
+func plus(a, b int64) int64 {
+	switch {
+	case b < 0:
+		return a
+	case a < 0:
+		return b
+	case a > math.MaxInt64-b:
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// clone copies what outlives the batch.
+func (s *traceSpan) clone(attributes []string) traceSpan {
+	c := *s
+	c.errorType, c.agent, c.workflow = strings.Clone(s.errorType), strings.Clone(s.agent), strings.Clone(s.workflow)
+	c.dimensions = make([]string, len(s.dimensions))
+	for i, v := range s.dimensions {
+		c.dimensions[i] = strings.Clone(v)
+	}
+	c.resource = pcommon.NewMap()
+	for _, name := range attributes {
+		if v, ok := s.resource.Get(name); ok {
+			v.CopyTo(c.resource.PutEmpty(name))
+		}
+	}
+	return c
+}
+
+// observe says what a trace adds to the metrics.
+func (tr *openTrace) observe(obs *llmmetrics.Observation) {
+	*obs = llmmetrics.Observation{
+		Family: llmmetrics.FamilyTrace, AgentName: tr.first.agent, WorkflowName: tr.first.workflow, Dimensions: tr.first.dimensions,
+		Duration: llmmetrics.Absent, InputTokens: tr.input, OutputTokens: tr.output,
+		InferenceCalls: tr.modelCalls, ToolCalls: tr.toolCalls, Depth: tr.depth(), Weight: tr.first.weight,
+		Time: tr.end, TraceID: tr.id, SpanID: tr.first.span,
+	}
+	if tr.cost >= 0 {
+		obs.Cost, obs.HasCost = float64(tr.cost)/picodollars, true
+	}
+	start, end := tr.start, tr.end
+	if tr.rooted {
+		start, end = tr.first.start, tr.first.end
+		obs.ErrorType = tr.first.errorType
+	}
+	if end != 0 && end >= start && end-start <= math.MaxInt64 {
+		obs.Duration = int64(end - start)
+	}
+}
+
+// depth is the number of spans on the longest way down.
+func (tr *openTrace) depth() int64 {
+	parents := make(map[uint64]uint64, len(tr.links))
+	for _, l := range tr.links {
+		parents[l.span] = l.parent
+	}
+	depths := make(map[uint64]int64, len(parents))
+	deepest := int64(0)
+	var way []uint64
+	for span := range parents {
+		way = way[:0]
+		at := span
+		for {
+			if _, known := depths[at]; known {
+				break
+			}
+			parent, here := parents[at]
+			if !here {
+				break
+			}
+			depths[at] = 0 // ends a circle
+			way = append(way, at)
+			at = parent
+		}
+		d := depths[at]
+		for i := len(way) - 1; i >= 0; i-- {
+			d++
+			depths[way[i]] = d
+		}
+		deepest = max(deepest, d)
+	}
+	return deepest
+}
+
+// traceList is a list of traces in the order in which their last spans came.
+type traceList struct{ front, back *openTrace }
+
+func (l *traceList) push(tr *openTrace) {
+	tr.list, tr.prev, tr.next = l, l.back, nil
+	if l.back != nil {
+		l.back.next = tr
+	} else {
+		l.front = tr
+	}
+	l.back = tr
+}
+
+func (l *traceList) remove(tr *openTrace) {
+	if tr.prev != nil {
+		tr.prev.next = tr.next
+	} else {
+		l.front = tr.next
+	}
+	if tr.next != nil {
+		tr.next.prev = tr.prev
+	} else {
+		l.back = tr.prev
+	}
+	tr.list, tr.prev, tr.next = nil, nil, nil
+}
+
+// closedTraces remembers the last traces that were closed.
+type closedTraces struct {
+	limit int
+	ids   map[pcommon.TraceID]struct{}
+	ring  []pcommon.TraceID
+	next  int
+}
+
+func (c *closedTraces) has(id pcommon.TraceID) bool {
+	_, ok := c.ids[id]
+	return ok
+}
+
+func (c *closedTraces) add(id pcommon.TraceID) {
+	if c.ids == nil {
+		c.ids = map[pcommon.TraceID]struct{}{}
+	}
+	if len(c.ring) < c.limit {
+		c.ring = append(c.ring, id)
+	} else {
+		delete(c.ids, c.ring[c.next])
+		c.ring[c.next] = id
+		c.next = (c.next + 1) % c.limit
+	}
+	c.ids[id] = struct{}{}
+}
