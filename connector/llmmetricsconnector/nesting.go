@@ -19,7 +19,7 @@ type nesting struct {
 	sets [nestingSets]nestingSet
 }
 
-const nestingSets = 1 << 12 // of 8 marks each, a quarter of a megabyte: more would not stay in the processor's cache
+const nestingSets = 1 << 14 // of 8 marks each, a megabyte: after an outage many spans come between a call and its twin
 
 // nestingSet is one cache line: the marks whose hashes fall here, replaced in turn. Whose turn it is, the marks
 // tell themselves: each round over the places writes the other value of the bit lap.

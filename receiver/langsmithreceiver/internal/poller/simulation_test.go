@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,12 +179,14 @@ type ledger struct {
 	delivered map[string]int
 	mayRepeat map[string]int
 	unstored  map[string][]string // by project
+	// latest is the last batch of each project.
+	latest map[string][]string
 	// unfinished is how many of the delivered spans were given up.
 	unfinished int
 }
 
 func newLedger() *ledger {
-	return &ledger{delivered: map[string]int{}, mayRepeat: map[string]int{}, unstored: map[string][]string{}}
+	return &ledger{delivered: map[string]int{}, mayRepeat: map[string]int{}, unstored: map[string][]string{}, latest: map[string][]string{}}
 }
 
 func (l *ledger) accept(traces ptrace.Traces) {
@@ -191,6 +194,8 @@ func (l *ledger) accept(traces ptrace.Traces) {
 	defer l.mu.Unlock()
 	for _, rs := range traces.ResourceSpans().All() {
 		project, _ := rs.Resource().Attributes().Get("langsmith.project.id")
+		from := len(l.unstored[project.Str()])
+		defer func() { l.latest[project.Str()] = slices.Clone(l.unstored[project.Str()][from:]) }()
 		for _, span := range rs.ScopeSpans().At(0).Spans().All() {
 			id, _ := span.Attributes().Get("langsmith.run.id")
 			l.delivered[id.Str()]++
@@ -202,10 +207,18 @@ func (l *ledger) accept(traces ptrace.Traces) {
 	}
 }
 
-func (l *ledger) stored(project string) {
+// stored notes a checkpoint of a project. Another lane may have written it before the poller heard that the pipeline
+// took the latest batch: what the checkpoint does not hold of that one may still come again.
+func (l *ledger) stored(project string, holds func(id string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.unstored, project)
+	for _, id := range l.latest[project] {
+		if !holds(id) {
+			l.unstored[project] = append(l.unstored[project], id)
+		}
+	}
+	l.latest[project] = slices.Clone(l.unstored[project])
 }
 
 // crashed forgives the repeats that the crash of this moment entails, and returns how many there are.
@@ -339,7 +352,7 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		case storage.Set:
 			c.values[op.Key] = slices.Clone(op.Value)
 			if project, ok := strings.CutPrefix(op.Key, "project/"); ok && !strings.Contains(project, "/") {
-				c.stored(project)
+				c.stored(project, c.holds(op.Key+"/seen/"))
 			}
 		case storage.Delete:
 			delete(c.values, op.Key)
@@ -349,6 +362,22 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		c.wrote()
 	}
 	return nil
+}
+
+// holds returns whether a run is among those that the values under a prefix remember. It needs the disk's lock.
+func (d *disk) holds(prefix string) func(id string) bool {
+	return func(id string) bool {
+		u, err := langsmith.ParseUUID(id)
+		if err != nil {
+			return false
+		}
+		for key, value := range d.values {
+			if strings.HasPrefix(key, prefix) && bytes.Contains(value, u[:]) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // world is a server, a pipeline and a disk, through which pollers come and go.
