@@ -36,7 +36,11 @@ test-unit: ## unit and component tests
 test-race: ## the packages that run goroutines, under the race detector
 	go test -race $(GO_TEST_FLAGS) $$(go list ./internal/... ./receiver/... ./processor/... ./connector/... ./cmd/langsmithsim/... | grep -v /internal/cursor)
 
-test-e2e: build ## the built binaries against the simulator and real peers
+# Two packages use the SDK, so it is installed before they run side by side. Without Node their tests skip.
+test/jssdk/node_modules: test/jssdk/package-lock.json
+	@if command -v npm >/dev/null; then cd test/jssdk && npm ci --no-audit --no-fund && touch node_modules; fi
+
+test-e2e: build test/jssdk/node_modules ## the built binaries against the simulator and real peers
 	go test -timeout 30m $(GO_TEST_FLAGS) ./test/...
 
 generate: ## code and docs that are generated: mdatagen, builder
