@@ -61,7 +61,7 @@ func TestWrongConfigurationStopsTheStart(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")
 			require.NoError(t, os.WriteFile(path, []byte(strings.Replace(leastConfig, tc.old, tc.new, 1)), 0o600))
 			p := start(t, t.TempDir(), nil, "otelcol-langsmith", "--config", path)
-			assert.NotZero(t, p.exited(t, 20*time.Second))
+			assert.NotZero(t, p.exited(t, time.Minute))
 			found := false
 			for line := range strings.Lines(p.output()) {
 				all := true
@@ -97,7 +97,7 @@ func TestUpstreamErrorsDoNotStop(t *testing.T) {
 	t.Run("wrong key", func(t *testing.T) {
 		sim := startSimulator(t, "--history", "200", "--rate", "0", "--key", "another")
 		c := startCollector(t, t.TempDir(), short, "{endpoint}", sim.url, "{api_version}", "auto")
-		eventually(t, 20*time.Second, "the log says so", func() bool {
+		eventually(t, time.Minute, "the log says so", func() bool {
 			return len(logLines(c.output(), "error", "api_key"))+len(logLines(c.output(), "warn", "api_key")) > 0
 		})
 		time.Sleep(5 * time.Second)
@@ -109,7 +109,7 @@ func TestUpstreamErrorsDoNotStop(t *testing.T) {
 	t.Run("unreachable, then there", func(t *testing.T) {
 		port := freePort(t)
 		c := startCollector(t, t.TempDir(), short, "{endpoint}", fmt.Sprintf("http://127.0.0.1:%d", port), "{api_version}", "auto")
-		eventually(t, 20*time.Second, "the log says so", func() bool {
+		eventually(t, time.Minute, "the log says so", func() bool {
 			return strings.Contains(c.output(), "connection refused")
 		})
 		start(t, t.TempDir(), nil, "langsmithsim", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--history", "300", "--rate", "0")
@@ -119,13 +119,13 @@ func TestUpstreamErrorsDoNotStop(t *testing.T) {
 		sim := startSimulator(t, "--history", "200", "--rate", "0")
 		config := strings.Replace(short, "    storage:", "    projects: {include: [no-such-project]}\n    storage:", 1)
 		c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
-		eventually(t, 20*time.Second, "the log names it", func() bool { return strings.Contains(c.output(), "no-such-project") })
+		eventually(t, time.Minute, "the log names it", func() bool { return strings.Contains(c.output(), "no-such-project") })
 		assertRunning(t, c)
 	})
 	t.Run("v1-only server, api_version v2", func(t *testing.T) {
 		sim := startSimulator(t, "--history", "200", "--rate", "0", "--api", "v1")
 		c := startCollector(t, t.TempDir(), short, "{endpoint}", sim.url, "{api_version}", "v2")
-		eventually(t, 20*time.Second, "the log names key, value and remedy", func() bool {
+		eventually(t, time.Minute, "the log names key, value and remedy", func() bool {
 			for line := range strings.Lines(c.output()) {
 				if strings.Contains(line, "api_version") && strings.Contains(line, "v2") && (strings.Contains(line, "v1") || strings.Contains(line, "auto")) {
 					return true
@@ -183,10 +183,16 @@ func TestOddRunsCostThemselvesOnly(t *testing.T) {
 			c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
 
 			want := sim.runs(t)
-			eventually(t, 3*time.Minute, "nearly every run is a span", func() bool { return spanCount(t, c) >= len(want)-10 })
-			time.Sleep(5 * time.Second)
+			skipped := func() int {
+				return int(counter(families(t, c.telemetry), "otelcol_receiver_langsmith_runs_skipped", nil))
+			}
+			eventually(t, 3*time.Minute, "every run is a span, but for a few that were skipped", func() bool {
+				missing := len(want) - spanCount(t, c)
+				return missing <= 3 && missing <= skipped()
+			})
+			c.polls(t, 3)
 			assertRunning(t, c)
-			own := families(t, c.telemetry)
+			most := skipped()
 			c.stop(t)
 
 			got := map[string]int{}
@@ -203,15 +209,7 @@ func TestOddRunsCostThemselvesOnly(t *testing.T) {
 				}
 			}
 			assert.Empty(t, repeated)
-			skipped := 0.0
-			for name, f := range own {
-				if strings.Contains(name, "skipped") {
-					for _, m := range f.GetMetric() {
-						skipped += m.GetCounter().GetValue()
-					}
-				}
-			}
-			assert.LessOrEqual(t, float64(len(missing)), skipped, "what is missing was skipped and counted: %v", missing)
+			assert.LessOrEqual(t, len(missing), most, "what is missing was skipped and counted: %v", missing)
 			assert.LessOrEqual(t, len(missing), 3, "only runs that were broken themselves: %v", missing)
 		})
 	}

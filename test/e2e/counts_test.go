@@ -60,12 +60,13 @@ func everyRunOnce(t *testing.T, api, version string) {
 	sim := startSimulator(t, "--history", "50000", "--span", "3h", "--rate", "8", "--late-by", "10s", "--api", api)
 	c := startCollector(t, t.TempDir(), pullConfig, "{endpoint}", sim.url, "{api_version}", version)
 
-	// Live traffic goes on while the history is read.
 	eventually(t, 5*time.Minute, "the history is read", func() bool {
 		return counter(families(t, c.telemetry), "otelcol_receiver_accepted_spans_total", nil)+
 			counter(families(t, c.telemetry), "otelcol_receiver_accepted_spans", nil) > 50000
 	})
-	time.Sleep(20 * time.Second)
+	// Live traffic goes on beside the history, and after it.
+	after := sim.finished(t)
+	eventually(t, 5*time.Minute, "live traffic goes on", func() bool { return sim.finished(t) > after+1000 })
 	sim.quiesce(t)
 	want := sim.runs(t)
 	require.Greater(t, len(want), 50000)
@@ -77,18 +78,9 @@ func everyRunOnce(t *testing.T, api, version string) {
 		return strings.Count(string(data), `"key":"langsmith.run.id"`)
 	}
 	eventually(t, 4*time.Minute, "every finished run is a span", func() bool { return lines() >= len(want) })
-	time.Sleep(5 * time.Second) // time to emit what must not be emitted
-
+	c.polls(t, 3)
 	calls := sim.totals(t)
-	eventually(t, 30*time.Second, "the metrics are flushed", func() bool {
-		var sum uint64
-		for _, m := range families(t, c.prom)["gen_ai_client_token_usage"].GetMetric() {
-			sum += m.GetHistogram().GetSampleCount()
-		}
-		return sum > 0
-	})
-	time.Sleep(3 * time.Second)
-	list := families(t, c.prom)
+	list := c.flushed(t, sim, calls, want)
 	c.stop(t)
 
 	compareSpans(t, want, spansOf(t, path))
@@ -188,6 +180,47 @@ func seriesKey(m *dto.Metric) string {
 	return key(l["job"], l["gen_ai_operation_name"], l["gen_ai_provider_name"], l["gen_ai_request_model"], l["gen_ai_response_model"])
 }
 
+// clientOperation reports whether an operation is one of those that the metrics of client operations are about.
+func clientOperation(name string) bool {
+	switch name {
+	case "chat", "text_completion", "embeddings", "generate_content", "retrieval":
+		return true
+	}
+	return false
+}
+
+// flushed waits until the metrics hold all calls, and returns them; or, when they never do, as they are in the end.
+func (c *collector) flushed(t *testing.T, sim *simulator, want totals, runs map[string]simulatedRun) map[string]*dto.MetricFamily {
+	t.Helper()
+	experiment := sim.experiments(t)
+	var calls, tools uint64
+	for _, o := range want.Operations {
+		if !experiment[o.Project] && clientOperation(o.Operation) {
+			calls += uint64(o.Calls)
+		}
+	}
+	for _, r := range runs {
+		if r.Operation == "execute_tool" && !r.Outer {
+			tools++
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		list := families(t, c.prom)
+		if samples(list, "gen_ai_client_operation_duration_seconds") >= calls && samples(list, "gen_ai_execute_tool_duration_seconds") >= tools ||
+			time.Now().After(deadline) {
+			return list
+		}
+	}
+}
+
+// samples is the number of values in all series of a histogram.
+func samples(list map[string]*dto.MetricFamily, name string) (n uint64) {
+	for _, m := range list[name].GetMetric() {
+		n += m.GetHistogram().GetSampleCount()
+	}
+	return n
+}
+
 // compareTotals holds calls, errors, tokens and cost of every series against the simulator's own, to the last digit.
 func compareTotals(t *testing.T, sim *simulator, want totals, runs map[string]simulatedRun, list map[string]*dto.MetricFamily) {
 	t.Helper()
@@ -200,8 +233,7 @@ func compareTotals(t *testing.T, sim *simulator, want totals, runs map[string]si
 			continue
 		}
 		k := key(o.Project, o.Operation, o.Provider, o.RequestModel, o.ResponseModel)
-		switch o.Operation {
-		case "chat", "text_completion", "embeddings", "generate_content", "retrieval":
+		if clientOperation(o.Operation) {
 			wantCalls[k] += uint64(o.Calls)
 			for kind, n := range o.Errors {
 				wantErrors[k+"|"+errorType(kind)] += float64(n)

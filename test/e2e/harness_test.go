@@ -148,6 +148,16 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	}
 }
 
+// await waits until the channel is closed; what says what was waited for.
+func await(t *testing.T, within time.Duration, what string, reached <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-reached:
+	case <-time.After(within):
+		require.Fail(t, "not within "+within.String(), what)
+	}
+}
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -210,6 +220,24 @@ func startCollector(t *testing.T, dir, config string, pairs ...string) *collecto
 		return strings.Contains(c.output(), "Everything is ready")
 	})
 	return c
+}
+
+// polls waits until the receiver has asked each project n times more: time to emit what must not be emitted, however
+// slow the machine is.
+func (c *collector) polls(t *testing.T, n int) {
+	t.Helper()
+	asked := func() (requests, projects float64) {
+		list := families(t, c.telemetry)
+		for _, endpoint := range []string{"runs_v1", "runs_v2"} {
+			requests += counter(list, "otelcol_receiver_langsmith_api_requests", map[string]string{"endpoint": endpoint})
+		}
+		return requests, counter(list, "otelcol_receiver_langsmith_projects", nil)
+	}
+	before, _ := asked()
+	eventually(t, 2*time.Minute, "the receiver goes on asking", func() bool {
+		requests, projects := asked()
+		return projects > 0 && requests >= before+float64(n)*projects
+	})
 }
 
 // families scrapes a Prometheus endpoint.

@@ -51,8 +51,8 @@ func TestRunsOfTheOfficialSDK(t *testing.T) {
 			want := sim.runs(t)
 			require.NotEmpty(t, want)
 			eventually(t, 2*time.Minute, "every run is a span", func() bool { return spanCount(t, c) >= len(want) })
-			time.Sleep(3 * time.Second)
-			list := families(t, c.prom)
+			c.polls(t, 3)
+			list := c.flushed(t, sim, sim.totals(t), want)
 			c.stop(t)
 
 			spans := spansOf(t, filepath.Join(c.dir, "spans.jsonl"))

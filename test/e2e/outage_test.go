@@ -33,9 +33,7 @@ func TestBackendDown(t *testing.T) {
 	sink := newOTLPSink(t)
 	var down atomic.Bool
 	sink.refuse = down.Load
-	config := strings.Replace(pullConfig, `  file: {path: "{dir}/spans.jsonl", flush_interval: 1s}`,
-		"  otlp_http: {endpoint: "+sink.http+", sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}", 1)
-	config = strings.Replace(config, "exporters: [file, llm_metrics]", "exporters: [otlp_http, llm_metrics]", 1)
+	config := strings.Replace(intoSink(t, sink), "sending_queue: {enabled: false}", "sending_queue: {enabled: false}, retry_on_failure: {enabled: false}", 1)
 	c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
 	received := func() int {
 		spans, _ := sink.received()
@@ -61,9 +59,9 @@ func TestBackendDown(t *testing.T) {
 	sim.quiesce(t)
 	want := sim.runs(t)
 	require.Greater(t, len(want), 30000)
-	eventually(t, 3*time.Minute, "every run of the outage arrives", func() bool { return received() >= len(want) })
-	time.Sleep(5 * time.Second)
-	list := families(t, c.prom)
+	await(t, 3*time.Minute, "every run of the outage arrives", sink.seen.reached(len(want)))
+	c.polls(t, 3)
+	list := c.flushed(t, sim, sim.totals(t), want)
 	c.stop(t)
 	spans, _ := sink.received()
 	compareSpans(t, want, spans)

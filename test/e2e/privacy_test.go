@@ -92,7 +92,7 @@ func TestNothingPrivateByDefault(t *testing.T) {
 				text := spans()
 				return strings.Count(text, `"canaries"`) >= 2 && strings.Count(text, "langsmith.run.id") > 1500
 			})
-			time.Sleep(3 * time.Second)
+			c.polls(t, 3)
 			metrics := string(get(t, fmt.Sprintf("http://localhost:%d/metrics", c.prom)))
 			own := string(get(t, fmt.Sprintf("http://localhost:%d/metrics", c.telemetry)))
 			c.stop(t)

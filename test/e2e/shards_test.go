@@ -12,8 +12,9 @@ import (
 func TestShardsDivideTheProjects(t *testing.T) {
 	sim := startSimulator(t, "--history", "3000", "--span", "30m", "--rate", "0", "--stuck", "0")
 	sinks := []*otlpSink{newOTLPSink(t), newOTLPSink(t)}
+	collectors := make([]*collector, len(sinks))
 	for i, sink := range sinks {
-		runExample(t, "shards", sim, []string{"OTLP_ENDPOINT=" + sink.http, "SHARD_TOTAL=2", "SHARD_INDEX=" + string(rune('0'+i))})
+		collectors[i] = runExample(t, "shards", sim, []string{"OTLP_ENDPOINT=" + sink.http, "SHARD_TOTAL=2", "SHARD_INDEX=" + string(rune('0'+i))})
 	}
 	want := sim.runs(t)
 	both := func() int {
@@ -22,7 +23,9 @@ func TestShardsDivideTheProjects(t *testing.T) {
 		return len(a) + len(b)
 	}
 	eventually(t, time.Minute, "every run is read", func() bool { return both() >= len(want) })
-	time.Sleep(2 * time.Second)
+	for _, c := range collectors {
+		c.polls(t, 3)
+	}
 
 	owner := map[any]int{}
 	for i, sink := range sinks {

@@ -99,6 +99,15 @@ func (s *simulator) experiments(t *testing.T) map[string]bool {
 	return out
 }
 
+// finished is the number of finished runs, experiments included.
+func (s *simulator) finished(t *testing.T) (n int) {
+	t.Helper()
+	for _, p := range s.totals(t).Projects {
+		n += p.Finished
+	}
+	return n
+}
+
 // runs are the finished runs of all projects but experiments.
 func (s *simulator) runs(t *testing.T) map[string]simulatedRun {
 	t.Helper()
