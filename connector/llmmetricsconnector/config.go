@@ -98,6 +98,7 @@ type Config struct {
 	SeriesExpiration time.Duration   `mapstructure:"series_expiration"`
 	Exemplars        ExemplarsConfig `mapstructure:"exemplars"`
 	Traces           TracesConfig    `mapstructure:"traces"`
+	Threads          ThreadsConfig   `mapstructure:"threads"`
 	// FurtherMetrics adds cache and reasoning tokens, output speed, streaming and finish reasons.
 	FurtherMetrics bool `mapstructure:"further_metrics"`
 	// AdjustedCounts counts a span that was sampled for all those it stands for, as its trace state tells.
@@ -127,6 +128,17 @@ type TracesConfig struct {
 	// Timeout is how long to wait for more spans of a trace whose root did not come.
 	Timeout time.Duration `mapstructure:"timeout"`
 	// MaxOpen bounds the traces that are waited for. Beyond it, the one that was idle for longest is told early.
+	MaxOpen int `mapstructure:"max_open"`
+
+	_ struct{}
+}
+
+// ThreadsConfig says whether and how conversations are measured.
+type ThreadsConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+	// IdleTimeout is how long to wait for another turn.
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	// MaxOpen bounds the conversations that are waited for. Beyond it, the one that was idle for longest is told early.
 	MaxOpen int `mapstructure:"max_open"`
 
 	_ struct{}
@@ -168,6 +180,7 @@ func createDefaultConfig() component.Config {
 		SeriesExpiration:   24 * time.Hour,
 		Exemplars:          ExemplarsConfig{MaxPerDataPoint: 2},
 		Traces:             TracesConfig{Idle: time.Minute, Timeout: 30 * time.Minute, MaxOpen: 10_000},
+		Threads:            ThreadsConfig{IdleTimeout: 30 * time.Minute, MaxOpen: 10_000},
 		FurtherMetrics:     true,
 		AdjustedCounts:     true,
 		Prices:             genai.DefaultPriceConfig(),
@@ -234,6 +247,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Traces.MaxOpen <= 0 {
 		fail("traces::max_open: %d is not positive; set a bound such as 10000", c.Traces.MaxOpen)
+	}
+	if c.Threads.IdleTimeout <= 0 {
+		fail("threads::idle_timeout: %v is not positive; set a duration such as 30m", c.Threads.IdleTimeout)
+	}
+	if c.Threads.MaxOpen <= 0 {
+		fail("threads::max_open: %d is not positive; set a bound such as 10000", c.Threads.MaxOpen)
 	}
 	if c.StorageID != nil && c.Temporality != TemporalityCumulative {
 		fail("storage: %v does not go with temporality (%s), which keeps no totals; remove it, or set temporality: cumulative",

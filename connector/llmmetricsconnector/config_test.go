@@ -39,6 +39,7 @@ func TestConfigs(t *testing.T) {
 			ResourceAttributes: []string{"service.name"},
 			MaxSeries:          5,
 			Traces:             TracesConfig{Enabled: true, Idle: 10 * time.Second, Timeout: time.Minute, MaxOpen: 100},
+			Threads:            ThreadsConfig{Enabled: true, IdleTimeout: time.Minute, MaxOpen: 50},
 			Prices: genai.PriceConfig{Models: []genai.ModelPrice{
 				{Model: "ours-*", ModelRates: genai.ModelRates{Input: usd(2), Output: usd(8)}},
 			}},
@@ -46,6 +47,8 @@ func TestConfigs(t *testing.T) {
 		"llm_metrics/traces": {err: `traces::idle: 0s is not positive; set a duration such as 1m
 traces::timeout: -1s is shorter than traces::idle (0s); set a longer one such as 30m
 traces::max_open: 0 is not positive; set a bound such as 10000`},
+		"llm_metrics/threads": {err: `threads::idle_timeout: -1s is not positive; set a duration such as 30m
+threads::max_open: 0 is not positive; set a bound such as 10000`},
 		"llm_metrics/timestamps": {err: `timestamps: "now" is unknown; use arrival or span
 allowed_lateness: -1s is negative; set a duration such as 5m, or 0
 max_span_age: -1s is negative; set a duration such as 24h, or 0 for any age`},

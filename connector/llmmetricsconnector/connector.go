@@ -29,10 +29,16 @@ type shell struct {
 	logger    *zap.Logger
 	telemetry *telemetry
 	metrics   *aggregation
+
+	id      component.ID
+	storage *component.ID // nil for none
+	name    string        // of what is stored: one connector has a shell for each signal
+	memory  kept
+	keeper  *keeper // nil without a storage, and before Start
+	close   sync.Once
+
 	// before, if set, is called before each flush.
 	before func(ctx context.Context, now pcommon.Timestamp, final bool)
-	// telling, if set, is called before metrics are delivered.
-	telling func(ctx context.Context, stats llmmetrics.Stats)
 
 	// Of the flushing goroutine, then of Shutdown.
 	warned  bool
@@ -58,6 +64,8 @@ func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, nex
 		logger:    set.Logger,
 		telemetry: telemetry,
 		metrics:   newAggregation(cfg, engineConfig, now()),
+		id:        set.ID,
+		storage:   cfg.StorageID,
 	}, nil
 }
 
@@ -65,11 +73,7 @@ func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, nex
 type tracesToMetrics struct {
 	*shell
 
-	id      component.ID
-	storage *component.ID // nil for none
-	spans   *spanReader
-	keeper  *keeper // nil without a storage, and before Start
-	close   sync.Once
+	spans *spanReader
 }
 
 func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*tracesToMetrics, error) {
@@ -81,88 +85,25 @@ func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metri
 	if err != nil {
 		return nil, err
 	}
-	c := &tracesToMetrics{
-		shell: shell, id: set.ID, storage: cfg.StorageID, spans: newSpanReader(shell.metrics, cfg, prices),
+	c := &tracesToMetrics{shell: shell, spans: newSpanReader(shell.metrics, cfg, prices)}
+	memory := &spanMemory{nesting: c.spans.nesting, traces: c.spans.traces}
+	for _, d := range cfg.Dimensions {
+		memory.dimensions = append(memory.dimensions, d.Name)
+	}
+	shell.memory = memory
+	if c.spans.traces == nil {
+		return c, nil
 	}
 	shell.before = func(ctx context.Context, now pcommon.Timestamp, final bool) {
-		var ends [traceEnds]int64
-		var late int64
-		err := c.noted(ctx, func(n *note) { ends, late = c.spans.finishTraces(now, final, n) })
+		var ends ends
+		err := c.noted(ctx, func(n *note) {
+			// What is open is kept for the next start, where there is a storage.
+			ends = c.spans.finishTraces(now, final && c.keeper == nil, n)
+		})
+		c.telemetry.traces(ctx, c.spans.traces, &ends)
 		c.logStorage(err)
-		c.telemetry.traces(ctx, c.spans.traces, ends, late)
 	}
 	return c, nil
-}
-
-// Start continues the totals of the storage and begins to flush.
-func (c *tracesToMetrics) Start(ctx context.Context, host component.Host) error {
-	if c.storage != nil {
-		client, err := openStorage(ctx, host, c.id, *c.storage)
-		if err != nil {
-			return err
-		}
-		if err := c.keep(ctx, client); err != nil {
-			return errors.Join(err, client.Close(ctx))
-		}
-	}
-	return c.shell.Start(ctx, host)
-}
-
-// keep continues the totals of a storage and keeps them there from now on.
-func (c *tracesToMetrics) keep(ctx context.Context, client storage.Client) error {
-	k := &keeper{client: client}
-	err := k.load(ctx, c.metrics.single, c.spans.nesting)
-	if errors.Is(err, llmmetrics.ErrOtherConfig) {
-		c.logger.Warn("the saved totals are of another configuration and cannot be continued: totals begin at zero", zap.Error(err))
-		c.metrics.single = llmmetrics.New(c.metrics.config, now())
-		err = nil
-	}
-	if err != nil {
-		return fmt.Errorf("storage: %w", err)
-	}
-	save := func(ctx context.Context) error { return k.save(ctx, c.metrics.single, c.spans.nesting) }
-	if err := save(ctx); err != nil {
-		return err
-	}
-	c.keeper = k
-	c.telling = func(ctx context.Context, stats llmmetrics.Stats) {
-		if stats.Born > 0 || k.due() {
-			c.logStorage(save(ctx))
-		}
-	}
-	return nil
-}
-
-// noted counts something and notes it in the storage, if there is one.
-func (c *tracesToMetrics) noted(ctx context.Context, count func(*note)) error {
-	if c.keeper == nil {
-		count(nil)
-		return nil
-	}
-	c.keeper.batches.RLock()
-	defer c.keeper.batches.RUnlock()
-	var n note
-	count(&n)
-	return c.keeper.write(ctx, &n)
-}
-
-// Shutdown delivers what is left and saves the totals.
-func (c *tracesToMetrics) Shutdown(ctx context.Context) error {
-	err := c.shell.Shutdown(ctx)
-	c.close.Do(func() {
-		k := c.keeper
-		if k == nil {
-			return
-		}
-		// The deadline may have passed in the flush.
-		save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err == nil { // else a flush may still be under way, and the notes hold everything
-			err = k.save(save, c.metrics.single, c.spans.nesting)
-		}
-		err = errors.Join(err, k.client.Close(save))
-	})
-	return err
 }
 
 // logsToMetrics measures the results of evaluations.
@@ -177,7 +118,9 @@ func newLogsToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics
 	if err != nil {
 		return nil, err
 	}
-	return &logsToMetrics{shell: shell, events: newEventReader(shell.metrics, cfg)}, nil
+	c := &logsToMetrics{shell: shell, events: newEventReader(shell.metrics, cfg)}
+	shell.name, shell.memory = "logs", &c.events.feedback
+	return c, nil
 }
 
 var errWindows = errors.New("a day of windows waits for its delivery as metrics; try again later")
@@ -187,8 +130,74 @@ func now() pcommon.Timestamp { return pcommon.NewTimestampFromTime(time.Now()) }
 // Capabilities tells that nothing is changed.
 func (*shell) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
 
-// Start begins to flush.
-func (c *shell) Start(context.Context, component.Host) error {
+// Start continues the totals of the storage and begins to flush.
+func (c *shell) Start(ctx context.Context, host component.Host) error {
+	if c.storage != nil {
+		client, err := openStorage(ctx, host, c.id, *c.storage, c.name)
+		if err != nil {
+			return err
+		}
+		if err := c.keep(ctx, client); err != nil {
+			return errors.Join(err, client.Close(ctx))
+		}
+	}
+	c.run()
+	return nil
+}
+
+// keep continues the totals of a storage and keeps them there from now on.
+func (c *shell) keep(ctx context.Context, client storage.Client) error {
+	k := &keeper{client: client, memory: c.memory}
+	err := k.load(ctx, c.metrics.single, now())
+	if errors.Is(err, llmmetrics.ErrOtherConfig) {
+		c.logger.Warn("the saved totals are of another configuration and cannot be continued: totals begin at zero", zap.Error(err))
+		c.metrics.single = llmmetrics.New(c.metrics.config, now())
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	if err := k.save(ctx, c.metrics.single); err != nil {
+		return err
+	}
+	c.keeper = k
+	return nil
+}
+
+// noted counts something and notes it in the storage, if there is one.
+func (c *shell) noted(ctx context.Context, count func(*note)) error {
+	if c.keeper == nil {
+		count(nil)
+		return nil
+	}
+	c.keeper.batches.RLock()
+	defer c.keeper.batches.RUnlock()
+	var n note
+	count(&n)
+	return c.keeper.write(ctx, &n)
+}
+
+// Shutdown delivers what is left and saves the totals.
+func (c *shell) Shutdown(ctx context.Context) error {
+	err := c.halt(ctx)
+	c.close.Do(func() {
+		k := c.keeper
+		if k == nil {
+			return
+		}
+		// The deadline may have passed in the flush.
+		save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err == nil { // else a flush may still be under way, and the notes hold everything
+			err = k.save(save, c.metrics.single)
+		}
+		err = errors.Join(err, k.client.Close(save))
+	})
+	return err
+}
+
+// run begins to flush.
+func (c *shell) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
 	c.stopped = make(chan struct{})
@@ -205,12 +214,11 @@ func (c *shell) Start(context.Context, component.Host) error {
 			}
 		}
 	}()
-	return nil
 }
 
-// Shutdown stops flushing and delivers what is left. A flush under way is broken off; the final one tells
+// halt stops flushing and delivers what is left. A flush under way is broken off; the final one tells
 // everything again.
-func (c *shell) Shutdown(ctx context.Context) (err error) {
+func (c *shell) halt(ctx context.Context) (err error) {
 	c.shutdown.Do(func() {
 		if c.stop != nil {
 			c.stop()
@@ -232,8 +240,11 @@ func (c *logsToMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	if c.metrics.full() {
 		return errWindows
 	}
-	c.telemetry.events(ctx, c.events.read(ld, now()))
-	return nil
+	var counts [eventOutcomes]int64
+	err := c.noted(ctx, func(n *note) { counts = c.events.read(ld, now(), n) })
+	c.telemetry.events(ctx, counts)
+	c.logStorage(err)
+	return err
 }
 
 // ConsumeTraces adds the spans to the series. What it cannot use is counted. It only fails when more windows of event
@@ -256,8 +267,8 @@ func (c *shell) flush(ctx context.Context, final bool) error {
 		c.before(ctx, pcommon.NewTimestampFromTime(begin), final)
 	}
 	md, stats := c.metrics.flush(pcommon.NewTimestampFromTime(begin), final)
-	if c.telling != nil {
-		c.telling(ctx, stats)
+	if k := c.keeper; k != nil && (stats.Born > 0 || k.due()) {
+		c.logStorage(k.save(ctx, c.metrics.single)) // before anything is told of what was born
 	}
 	var err error
 	if stats.Points > 0 {

@@ -1,9 +1,7 @@
 package llmmetricsconnector
 
 import (
-	"hash/maphash"
 	"math"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -28,13 +26,14 @@ const (
 	eventRecorded eventOutcome = iota
 	eventNoScore               // only its result was recorded
 	eventTooOld                // older than max_span_age
-	eventRepeated              // the same feedback was recorded before
+	eventRepeated              // the same result was recorded before
+	eventEdited                // another result of the same feedback was recorded before
 	eventOther                 // no result of an evaluation
 
 	eventOutcomes
 )
 
-var eventOutcomeNames = [eventOutcomes]string{"recorded", "no_score", "too_old", "repeated", "other"}
+var eventOutcomeNames = [eventOutcomes]string{"recorded", "no_score", "too_old", "repeated", "edited", "other"}
 
 // eventReader reads log records into the engine. It is safe for concurrent use.
 type eventReader struct {
@@ -42,27 +41,17 @@ type eventReader struct {
 	dimensions dimensions
 	maxAge     time.Duration
 
-	mu   sync.Mutex
-	seed maphash.Seed
-	seen map[uint64]struct{} // hashes of feedback ids
-	ring []uint64            // the same in the order in which they came
-	next int
+	feedback feedbackMemory
 }
-
-// maxFeedback bounds the feedback that is remembered.
-const maxFeedback = 1 << 16
 
 func newEventReader(metrics *aggregation, cfg *Config) *eventReader {
-	return &eventReader{
-		metrics: metrics, dimensions: newDimensions(cfg.Dimensions), maxAge: cfg.MaxSpanAge,
-		seed: maphash.MakeSeed(), seen: map[uint64]struct{}{},
-	}
+	return &eventReader{metrics: metrics, dimensions: newDimensions(cfg.Dimensions), maxAge: cfg.MaxSpanAge}
 }
 
-// read adds all log records, which came now, to the engine.
-func (r *eventReader) read(ld plog.Logs, now pcommon.Timestamp) (counts [eventOutcomes]int64) {
+// read adds all log records, which came now, to the engine, and to the note unless it is nil.
+func (r *eventReader) read(ld plog.Logs, now pcommon.Timestamp, note *note) (counts [eventOutcomes]int64) {
 	var to recorders
-	to.begin(r.metrics, now, nil)
+	to.begin(r.metrics, now, note)
 	defer to.end()
 	var values dimensionValues
 	for _, rl := range ld.ResourceLogs().All() {
@@ -70,14 +59,14 @@ func (r *eventReader) read(ld plog.Logs, now pcommon.Timestamp) (counts [eventOu
 		r.dimensions.readResource(rl.Resource().Attributes(), &values)
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, record := range sl.LogRecords().All() {
-				counts[r.readRecord(record, now, &values, &to)]++
+				counts[r.readRecord(record, now, &values, &to, note)]++
 			}
 		}
 	}
 	return counts
 }
 
-func (r *eventReader) readRecord(record plog.LogRecord, now pcommon.Timestamp, values *dimensionValues, to *recorders) eventOutcome {
+func (r *eventReader) readRecord(record plog.LogRecord, now pcommon.Timestamp, values *dimensionValues, to *recorders, note *note) eventOutcome {
 	attrs := record.Attributes()
 	text := func(name string) string {
 		v, _ := attrs.Get(name)
@@ -93,8 +82,14 @@ func (r *eventReader) readRecord(record plog.LogRecord, now pcommon.Timestamp, v
 	if r.maxAge > 0 && at != 0 && now > at && time.Duration(now-at) > r.maxAge {
 		return eventTooOld
 	}
-	if id := text(attrFeedbackID); id != "" && !r.first(id) {
-		return eventRepeated
+	if id, content := identify(record); id != (feedbackHash{}) {
+		switch before, known := r.feedback.add(id, content); {
+		case known && before == content:
+			return eventRepeated
+		case known:
+			return eventEdited
+		}
+		note.feedback(id, content)
 	}
 	given := make([]pcommon.Value, len(r.dimensions.names))
 	for i, name := range r.dimensions.names {
@@ -141,23 +136,4 @@ func scoreOf(attrs pcommon.Map) (float64, bool) {
 		return 0, false
 	}
 	return score, score >= 0 && score <= math.MaxInt32
-}
-
-// first reports whether feedback was not recorded before, and remembers it.
-func (r *eventReader) first(id string) bool {
-	hash := maphash.String(r.seed, id)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, ok := r.seen[hash]; ok {
-		return false
-	}
-	if len(r.ring) < maxFeedback {
-		r.ring = append(r.ring, hash)
-	} else {
-		delete(r.seen, r.ring[r.next])
-		r.ring[r.next] = hash
-		r.next = (r.next + 1) % maxFeedback
-	}
-	r.seen[hash] = struct{}{}
-	return true
 }

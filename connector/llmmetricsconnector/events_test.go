@@ -2,6 +2,7 @@ package llmmetricsconnector
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"testing"
@@ -64,6 +65,8 @@ func testScores(t *testing.T) {
 	evaluation(t, ld, at, map[string]any{ // an edit
 		"gen_ai.evaluation.name": "helpfulness", "gen_ai.evaluation.score.value": 0.0, "langsmith.feedback.id": "1",
 	})
+	again := evaluation(t, ld, at, nil)
+	first.CopyTo(again)
 	evaluation(t, ld, at, map[string]any{
 		"gen_ai.evaluation.name": "helpfulness", "gen_ai.evaluation.score.value": 1, "gen_ai.evaluation.score.label": "good",
 		"langsmith.feedback.id": "2", "langsmith.feedback.source.type": "app",
@@ -91,7 +94,7 @@ func testScores(t *testing.T) {
 
 	id := attribute.String("connector", set.ID.String())
 	var want []metricdata.DataPoint[int64]
-	for event, n := range map[string]int64{"recorded": 3, "no_score": 3, "too_old": 1, "repeated": 1, "other": 1} {
+	for event, n := range map[string]int64{"recorded": 3, "no_score": 3, "too_old": 1, "repeated": 1, "edited": 1, "other": 1} {
 		want = append(want, metricdata.DataPoint[int64]{Attributes: attribute.NewSet(id, attribute.String("event", event)), Value: n})
 	}
 	metadatatest.AssertEqualConnectorLlmMetricsEvents(t, tel, want, metricdatatest.IgnoreTimestamp())
@@ -99,13 +102,70 @@ func testScores(t *testing.T) {
 }
 
 func TestFeedbackIsRememberedWithinBounds(t *testing.T) {
-	r := newEventReader(nil, createDefaultConfig().(*Config))
-	for i := range 2 * maxFeedback {
-		require.True(t, r.first(fmt.Sprint(i)))
+	var m feedbackMemory
+	id := func(i int) (h feedbackHash) {
+		binary.BigEndian.PutUint64(h[:], uint64(i+1))
+		return h
 	}
-	require.Len(t, r.seen, maxFeedback)
-	require.False(t, r.first(fmt.Sprint(2*maxFeedback-1)))
-	require.True(t, r.first("0"), "forgotten")
+	for i := range 2 * maxFeedback {
+		_, known := m.add(id(i), id(1))
+		require.False(t, known)
+	}
+	require.Len(t, m.seen, maxFeedback)
+	before, known := m.add(id(2*maxFeedback-1), id(2))
+	require.True(t, known)
+	require.Equal(t, id(1), before)
+	_, known = m.add(id(0), id(1))
+	require.False(t, known, "forgotten")
+
+	var restored feedbackMemory
+	require.True(t, restored.restore(m.appendTo(nil)))
+	require.Equal(t, m.seen, restored.seen)
+	_, known = restored.add(id(1), id(1))
+	require.False(t, known)
+	for _, r := range []*feedbackMemory{&m, &restored} {
+		_, _ = r.add(id(3), id(1))
+		require.NotContains(t, r.seen, id(maxFeedback+1), "the oldest is forgotten first")
+	}
+}
+
+// TestResultsWithoutFeedbackIDCountOnce holds that a batch which comes again is known even where results have no id of
+// their own.
+func TestResultsWithoutFeedbackIDCountOnce(t *testing.T) {
+	var to eventReader
+	record := func(change func(plog.LogRecord)) plog.LogRecord {
+		r := evaluation(t, plog.NewLogs(), time.Unix(1, 0), map[string]any{
+			"gen_ai.evaluation.name": "good", "gen_ai.evaluation.score.value": 1.0, "gen_ai.evaluation.explanation": "any",
+		})
+		r.SetTraceID(pcommon.TraceID{1})
+		change(r)
+		return r
+	}
+	known := func(change func(plog.LogRecord)) bool {
+		id, content := identify(record(change))
+		_, known := to.feedback.add(id, content)
+		return known
+	}
+	require.False(t, known(func(plog.LogRecord) {}))
+	require.True(t, known(func(plog.LogRecord) {}))
+	require.True(t, known(func(r plog.LogRecord) { r.SetObservedTimestamp(9) }), "when it was seen does not matter")
+	for name, change := range map[string]func(plog.LogRecord){
+		"trace": func(r plog.LogRecord) { r.SetTraceID(pcommon.TraceID{2}) },
+		"span":  func(r plog.LogRecord) { r.SetSpanID(pcommon.SpanID{2}) },
+		"time":  func(r plog.LogRecord) { r.SetTimestamp(7) },
+		"name":  func(r plog.LogRecord) { r.Attributes().PutStr("gen_ai.evaluation.name", "bad") },
+		"score": func(r plog.LogRecord) { r.Attributes().PutDouble("gen_ai.evaluation.score.value", 0) },
+		"label": func(r plog.LogRecord) { r.Attributes().PutStr("gen_ai.evaluation.score.label", "x") },
+	} {
+		require.False(t, known(change), name)
+		require.True(t, known(change), name)
+	}
+	for name, change := range map[string]func(plog.LogRecord){
+		"trace": func(r plog.LogRecord) { r.SetTraceID(pcommon.TraceID{}) }, "time": func(r plog.LogRecord) { r.SetTimestamp(0) },
+	} {
+		id, _ := identify(record(change))
+		require.Zero(t, id, "without a %s there is nothing to know it by", name)
+	}
 }
 
 func FuzzEvents(f *testing.F) {

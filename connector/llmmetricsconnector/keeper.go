@@ -20,6 +20,7 @@ import (
 // kill is known. Now and then all totals are saved, and the notes deleted.
 type keeper struct {
 	client storage.Client
+	memory kept
 
 	// batches is held for reading while a batch is counted and noted, and for writing while totals are saved.
 	batches sync.RWMutex
@@ -31,47 +32,29 @@ type keeper struct {
 	unwritten  []byte     // what could not be noted
 }
 
-// note is what a batch adds.
-type note struct {
-	calls   []byte // what nesting was told
-	journal []byte // of the engine
+// kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called.
+type kept interface {
+	// appendTo appends all of it.
+	appendTo(to []byte) []byte
+	// restore continues what was appended, and reports whether it is sound. It is called before anything is added.
+	restore(from []byte) bool
+	// replay does again what the memory of a note says, and reports whether it is sound.
+	replay(memory []byte) bool
+	// resume is called when everything is restored.
+	resume(now pcommon.Timestamp)
 }
 
 const (
 	stateKey     = "state"
-	stateVersion = 1
+	stateVersion = 2
 
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
 	maxNotesSize = 4 << 20
 )
 
-// Kinds of calls in a note.
-const (
-	noteFirst byte = iota
-	noteModelCall
-	noteChild
-)
-
-const noteCallSize = 1 + 16 + 8 + 8
-
-func (n *note) call(kind byte, trace pcommon.TraceID, span, parent pcommon.SpanID) {
-	n.calls = append(n.calls, kind)
-	n.calls = append(n.calls, trace[:]...)
-	n.calls = append(n.calls, span[:]...)
-	n.calls = append(n.calls, parent[:]...)
-}
-
-// appendTo appends the note in a form that can be followed by others.
-func (n *note) appendTo(to []byte) []byte {
-	to = binary.AppendUvarint(to, uint64(len(n.calls)))
-	to = append(to, n.calls...)
-	to = binary.AppendUvarint(to, uint64(len(n.journal)))
-	return append(to, n.journal...)
-}
-
 // openStorage returns a client of the storage extension.
-func openStorage(ctx context.Context, host component.Host, connector, id component.ID) (storage.Client, error) {
+func openStorage(ctx context.Context, host component.Host, connector, id component.ID, name string) (storage.Client, error) {
 	extension, ok := host.GetExtensions()[id]
 	if !ok {
 		return nil, fmt.Errorf("storage: there is no extension %q: define it under extensions and list it in service::extensions", id)
@@ -80,7 +63,7 @@ func openStorage(ctx context.Context, host component.Host, connector, id compone
 	if !ok {
 		return nil, fmt.Errorf("storage: extension %q does not store anything: use one such as file_storage", id)
 	}
-	client, err := s.GetClient(ctx, component.KindConnector, connector, "")
+	client, err := s.GetClient(ctx, component.KindConnector, connector, name)
 	if err != nil {
 		return nil, fmt.Errorf("storage: cannot open extension %q: %w", id, err)
 	}
@@ -93,9 +76,10 @@ func (k *keeper) noteKey(n uint64) string {
 
 var errDamaged = errors.New("the saved totals are damaged: delete them from the storage, or name another one, to begin at zero")
 
-// load brings engine and nesting, both new, to where they were. It returns [llmmetrics.ErrOtherConfig] when the totals
+// load brings engine and memory, both new, to where they were. It returns [llmmetrics.ErrOtherConfig] when the totals
 // cannot be continued; the engine must then be replaced.
-func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, nesting *nesting) error {
+func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommon.Timestamp) error {
+	defer k.memory.resume(now)
 	state, err := k.client.Get(ctx, stateKey)
 	if err != nil {
 		return fmt.Errorf("reading the saved totals: %w", err)
@@ -107,18 +91,19 @@ func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, nesting *n
 		return errDamaged
 	}
 	if state[0] != stateVersion {
-		return fmt.Errorf("the saved totals have version %d, which this version does not know: use a newer version", state[0])
+		return fmt.Errorf("the saved totals have format %d, which this version does not know: use the version that saved them, or delete them from the storage to begin at zero", state[0])
 	}
 	generation, used := binary.Uvarint(state[1:])
 	if used <= 0 {
 		return errDamaged
 	}
 	k.generation = generation
-	rest, ok := nesting.restore(state[1+used:])
-	if !ok {
+	c := codec{buf: state[1+used:], reading: true}
+	var memory []byte
+	if c.bytes(&memory); c.failed || !k.memory.restore(memory) {
 		return errDamaged
 	}
-	other := engine.RestoreState(rest)
+	other := engine.RestoreState(c.buf)
 	if other != nil && !errors.Is(other, llmmetrics.ErrOtherConfig) {
 		return errDamaged
 	}
@@ -130,48 +115,23 @@ func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, nesting *n
 		if notes == nil {
 			return other
 		}
-		if other == nil && !replay(notes, engine, nesting) {
+		if other == nil && !k.replay(notes, engine) {
 			return errDamaged
 		}
 	}
 }
 
 // replay does again what notes say.
-func replay(notes []byte, engine *llmmetrics.Engine, nesting *nesting) bool {
-	part := func() []byte {
-		n, used := binary.Uvarint(notes)
-		if used <= 0 || n > uint64(len(notes)-used) {
-			notes = nil
-			return nil
-		}
-		p := notes[used : used+int(n)]
-		notes = notes[used+int(n):]
-		return p
-	}
-	for len(notes) > 0 {
-		calls := part()
-		if calls == nil || len(calls)%noteCallSize != 0 {
-			return false
-		}
-		for ; len(calls) > 0; calls = calls[noteCallSize:] {
-			trace, span, parent := pcommon.TraceID(calls[1:17]), pcommon.SpanID(calls[17:25]), pcommon.SpanID(calls[25:33])
-			switch calls[0] {
-			case noteFirst:
-				nesting.first(trace, span)
-			case noteModelCall:
-				nesting.modelCall(trace, span, parent)
-			case noteChild:
-				nesting.hasChild(trace, parent)
-			default:
-				return false
-			}
-		}
-		journal := part()
-		if journal == nil || engine.Replay(journal) != nil {
+func (k *keeper) replay(notes []byte, engine *llmmetrics.Engine) bool {
+	c := codec{buf: notes, reading: true}
+	for len(c.buf) > 0 {
+		var memory, journal []byte
+		c.bytes(&memory)
+		if c.bytes(&journal); c.failed || !k.memory.replay(memory) || engine.Replay(journal) != nil {
 			return false
 		}
 	}
-	return true
+	return !c.failed
 }
 
 // write writes a note. When it fails, the note goes with the next one: its batch is counted already, and known when it
@@ -179,7 +139,7 @@ func replay(notes []byte, engine *llmmetrics.Engine, nesting *nesting) bool {
 func (k *keeper) write(ctx context.Context, n *note) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(n.calls) == 0 && len(n.journal) == 0 && len(k.unwritten) == 0 {
+	if n.empty() && len(k.unwritten) == 0 {
 		return nil
 	}
 	value := n.appendTo(k.unwritten)
@@ -201,13 +161,15 @@ func (k *keeper) due() bool {
 }
 
 // save saves all totals and deletes the notes, in one write.
-func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine, nesting *nesting) error {
+func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
 	k.batches.Lock()
 	defer k.batches.Unlock()
 	state := []byte{stateVersion}
 	state = binary.AppendUvarint(state, k.generation+1)
-	state = nesting.appendTo(state)
-	state = engine.AppendState(state)
+	c := codec{buf: state}
+	memory := k.memory.appendTo(nil)
+	c.bytes(&memory)
+	state = engine.AppendState(c.buf)
 	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
 	for n := range k.notes {
 		operations = append(operations, storage.DeleteOperation(k.noteKey(n)))

@@ -78,7 +78,7 @@ func storing(m component.Component) (*Config, component.Host) {
 	id := component.MustNewID("memory")
 	cfg := createDefaultConfig().(*Config)
 	cfg.StorageID = &id
-	cfg.FlushInterval = time.Hour // tests flush
+	cfg.FlushInterval = 1000 * time.Hour // tests flush
 	return cfg, storageHost{id: m}
 }
 

@@ -62,7 +62,7 @@ func newSpanReader(metrics *aggregation, cfg *Config, prices *genai.PriceTable) 
 		further:    cfg.FurtherMetrics,
 		maxAge:     cfg.MaxSpanAge,
 	}
-	if cfg.Traces.Enabled {
+	if cfg.Traces.Enabled || cfg.Threads.Enabled {
 		r.traces = newTraceTable(cfg)
 	}
 	return r
@@ -138,6 +138,7 @@ func (r *spanReader) read(td ptrace.Traces, now pcommon.Timestamp, note *note) c
 	b.counts.late, b.note = b.recorders.late, nil
 	b.recorders.end()
 	if r.traces != nil {
+		note.traceSpans(b.traces, r.traces.attributes, now)
 		r.traces.add(b.traces, now)
 	}
 	counts := b.counts
@@ -259,28 +260,6 @@ func (r *spanReader) weight(span ptrace.Span) float64 {
 		return adjustedCount(state)
 	}
 	return 1
-}
-
-// finishTraces adds the traces that are complete as of now, or all of them, to the engine. It returns how many there
-// were, by why they were closed, and how many spans came too late for theirs.
-func (r *spanReader) finishTraces(now pcommon.Timestamp, all bool, note *note) (ends [traceEnds]int64, late int64) {
-	if r.traces == nil {
-		return ends, 0
-	}
-	done, late := r.traces.take(now, all)
-	var to recorders
-	to.begin(r.metrics, now, note)
-	defer to.end()
-	var obs llmmetrics.Observation
-	for _, tr := range done {
-		ends[tr.why]++
-		if tr.why != traceNotGenAI {
-			to.setResource(tr.first.resource)
-			tr.observe(&obs)
-			to.at(obs.Time).Record(&obs)
-		}
-	}
-	return ends, late
 }
 
 // stage hands the call at hand to a recorder. It returns the number of the observation and what becomes of the span

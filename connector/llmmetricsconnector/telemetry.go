@@ -94,20 +94,24 @@ func (t *telemetry) events(ctx context.Context, counts [eventOutcomes]int64) {
 	}
 }
 
-// traces tells which traces were closed, and how many spans came too late for theirs.
-func (t *telemetry) traces(ctx context.Context, table *traceTable, ends [traceEnds]int64, late int64) {
-	if table == nil {
-		return
-	}
-	for e, n := range ends {
-		if n > 0 {
+// traces tells which traces and threads were closed, and how many spans came too late for theirs.
+func (t *telemetry) traces(ctx context.Context, table *traceTable, ends *ends) {
+	for e := range traceEnds {
+		if n := ends.traces[e]; n > 0 {
 			t.builder.ConnectorLlmMetricsTraces.Add(ctx, n, t.ends[e])
 		}
+		if n := ends.threads[e]; n > 0 {
+			t.builder.ConnectorLlmMetricsThreads.Add(ctx, n, t.ends[e])
+		}
 	}
-	if late > 0 {
-		t.builder.ConnectorLlmMetricsLateSpans.Add(ctx, late, t.lateTrace)
+	if ends.late > 0 {
+		t.builder.ConnectorLlmMetricsLateSpans.Add(ctx, ends.late, t.lateTrace)
 	}
-	t.builder.ConnectorLlmMetricsTracesOpen.Record(ctx, table.size(), t.record)
+	traces, threads := table.size()
+	t.builder.ConnectorLlmMetricsTracesOpen.Record(ctx, traces, t.record)
+	if table.threads != nil {
+		t.builder.ConnectorLlmMetricsThreadsOpen.Record(ctx, threads, t.record)
+	}
 }
 
 // flush tells about one flush, which failed if err is not nil.

@@ -1,6 +1,7 @@
 package llmmetricsconnector
 
 import (
+	"bytes"
 	"math"
 	"strings"
 	"sync"
@@ -19,14 +20,17 @@ type traceTable struct {
 	idle, timeout time.Duration // how long to wait for more spans, with and without the root
 	limit         int
 	attributes    []string // of resources, that are kept
+	measured      bool     // whether traces are measured, or only their threads
 
-	mu     sync.Mutex
-	open   map[pcommon.TraceID]*openTrace
-	rooted traceList // whose root came, the one that was idle for longest first
-	others traceList
-	closed closedTraces
-	full   []*openTrace // closed because there were too many, and not taken yet
-	late   int64        // spans that came after their trace was closed
+	mu      sync.Mutex
+	open    map[pcommon.TraceID]*openTrace
+	rooted  traceList // whose root came, the one that was idle for longest first
+	others  traceList
+	closed  closedTraces
+	full    []*openTrace // closed because there were too many, and not taken yet
+	late    int64        // spans that came after their trace was closed
+	seen    pcommon.Timestamp
+	threads *threadTable // nil when threads are not measured
 }
 
 // traceEnd says why a trace was closed.
@@ -60,6 +64,7 @@ type traceSpan struct {
 	// Of roots, and of the first operation of a trace, which stands in for it.
 	errorType       string
 	agent, workflow string
+	conversation    string
 	resource        pcommon.Map
 	dimensions      []string
 }
@@ -72,7 +77,7 @@ const picodollars = 1e12
 
 type openTrace struct {
 	id         pcommon.TraceID
-	first      traceSpan // the root, or else the first operation
+	first      traceSpan // the root, or else the operation that began first
 	rooted     bool
 	genAI      bool
 	start, end pcommon.Timestamp
@@ -80,6 +85,9 @@ type openTrace struct {
 	toolCalls  int64
 
 	input, output, cost int64 // or Absent
+
+	thread       threadID // zero when no span told one
+	threadOfRoot bool
 
 	links []traceLink
 	seen  pcommon.Timestamp // when the last span came
@@ -94,7 +102,10 @@ type traceLink struct{ span, parent uint64 }
 func newTraceTable(cfg *Config) *traceTable {
 	t := &traceTable{
 		idle: cfg.Traces.Idle, timeout: cfg.Traces.Timeout, limit: cfg.Traces.MaxOpen, attributes: cfg.ResourceAttributes,
-		open: map[pcommon.TraceID]*openTrace{},
+		open: map[pcommon.TraceID]*openTrace{}, measured: cfg.Traces.Enabled,
+	}
+	if cfg.Threads.Enabled {
+		t.threads = newThreadTable(cfg)
 	}
 	t.closed.limit = 4 * cfg.Traces.MaxOpen
 	return t
@@ -106,7 +117,7 @@ func traceSpanOf(call *genai.Call, span ptrace.Span, resource pcommon.Map, dimen
 		trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(), start: call.Start, end: call.End,
 		genAI: call.Kind != genai.KindNone, toolCall: call.Kind == genai.KindTool, modelCall: call.Kind.ModelCall(), weight: weight,
 		input: genai.Absent, output: genai.Absent, cost: genai.Absent,
-		errorType: call.ErrorType, agent: call.AgentName, workflow: call.WorkflowName, resource: resource, dimensions: dimensions,
+		errorType: call.ErrorType, agent: call.AgentName, workflow: call.WorkflowName, conversation: call.ConversationID, resource: resource, dimensions: dimensions,
 	}
 	if s.modelCall {
 		s.input, s.output = call.InputTokens, call.OutputTokens
@@ -121,6 +132,7 @@ func traceSpanOf(call *genai.Call, span ptrace.Span, resource pcommon.Map, dimen
 func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.seen = max(t.seen, now)
 	var last *openTrace
 	for i := range spans {
 		s := &spans[i]
@@ -138,6 +150,9 @@ func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
 		}
 		rooted := last.rooted
 		last.add(s, t.attributes)
+		if t.threads != nil {
+			t.threads.expect(last, s)
+		}
 		if last.rooted != rooted {
 			last.list.remove(last)
 			t.listOf(last).push(last)
@@ -184,12 +199,13 @@ func (t *traceTable) close(tr *openTrace, why traceEnd) *openTrace {
 	return tr
 }
 
-// take closes the traces that are complete as of now, or all of them, and returns them with the number of late
-// spans since it was last called.
-func (t *traceTable) take(now pcommon.Timestamp, all bool) (done []*openTrace, late int64) {
+// take closes the traces and threads that are complete as of now, or all of them. What it returns is not changed any
+// more.
+func (t *traceTable) take(now pcommon.Timestamp, all bool) (done finished) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	done, t.full = t.full, nil
+	t.seen = max(t.seen, now)
+	done.traces, t.full = t.full, nil
 	for _, l := range []struct {
 		list *traceList
 		wait time.Duration
@@ -198,23 +214,81 @@ func (t *traceTable) take(now pcommon.Timestamp, all bool) (done []*openTrace, l
 		for tr := l.list.front; tr != nil; tr = l.list.front {
 			switch {
 			case now >= tr.seen && time.Duration(now-tr.seen) >= l.wait:
-				done = append(done, t.close(tr, l.why))
+				done.traces = append(done.traces, t.close(tr, l.why))
 				continue
 			case all:
-				done = append(done, t.close(tr, traceShutdown))
+				done.traces = append(done.traces, t.close(tr, traceShutdown))
 				continue
 			}
 			break
 		}
 	}
-	late, t.late = t.late, 0
-	return done, late
+	if t.threads != nil {
+		for _, tr := range done.traces {
+			t.threads.finish(tr, t.attributes, now, &done)
+		}
+		t.threads.take(now, all, &done)
+	}
+	done.open = len(t.open) > 0 || t.threads != nil && len(t.threads.open) > 0
+	done.late, t.late = t.late, 0
+	return done
 }
 
-func (t *traceTable) size() int64 {
+// finished is what is complete.
+type finished struct {
+	traces  []*openTrace
+	threads []*openThread
+	late    int64 // spans that came too late for their traces
+	open    bool  // whether anything is left
+
+	// changes are those of threads, in their order: a turn, or the end of a thread.
+	changes []threadChange
+}
+
+// ends counts why traces and threads were closed.
+type ends struct {
+	traces  [traceEnds]int64
+	threads [traceEnds]int64
+	late    int64 // spans that came too late for their traces
+}
+
+// finishTraces adds the traces and threads that are complete as of now, or all of them, to the engine.
+func (r *spanReader) finishTraces(now pcommon.Timestamp, all bool, note *note) (ends ends) {
+	if r.traces == nil {
+		return ends
+	}
+	done := r.traces.take(now, all)
+	note.finished(&done, r.traces.attributes, now)
+	var to recorders
+	to.begin(r.metrics, now, note)
+	defer to.end()
+	var obs llmmetrics.Observation
+	for _, tr := range done.traces {
+		ends.traces[tr.why]++
+		if tr.why != traceNotGenAI && r.traces.measured {
+			to.setResource(tr.first.resource)
+			tr.observe(&obs)
+			to.at(obs.Time).Record(&obs)
+		}
+	}
+	for _, th := range done.threads {
+		ends.threads[th.why]++
+		to.setResource(th.first.resource)
+		th.observe(&obs)
+		to.at(obs.Time).Record(&obs)
+	}
+	ends.late = done.late
+	return ends
+}
+
+// size is the number of traces and threads that are open.
+func (t *traceTable) size() (traces, threads int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return int64(len(t.open))
+	if t.threads != nil {
+		threads = int64(len(t.threads.open))
+	}
+	return int64(len(t.open)), threads
 }
 
 func (tr *openTrace) add(s *traceSpan, attributes []string) {
@@ -223,7 +297,9 @@ func (tr *openTrace) add(s *traceSpan, attributes []string) {
 	}
 	tr.end = max(tr.end, s.end)
 	root := s.parent.IsEmpty()
-	if root && !tr.rooted || s.genAI && !tr.genAI && !tr.rooted {
+	// Whatever the order in which they come: the root, or else what began first.
+	switch candidate := root || s.genAI && !tr.rooted; {
+	case candidate && (tr.first.resource == pcommon.Map{} || root && !tr.rooted || s.before(&tr.first)):
 		tr.first = s.clone(attributes)
 	}
 	tr.rooted = tr.rooted || root
@@ -240,6 +316,14 @@ func (tr *openTrace) add(s *traceSpan, attributes []string) {
 	if len(tr.links) < maxTraceSpans {
 		tr.links = append(tr.links, traceLink{spanKey(s.span), spanKey(s.parent)})
 	}
+}
+
+// before orders the spans of a trace by their start.
+func (s *traceSpan) before(o *traceSpan) bool {
+	if s.start != o.start {
+		return s.start < o.start
+	}
+	return bytes.Compare(s.span[:], o.span[:]) < 0
 }
 
 // plus adds two numbers that may be absent.
@@ -263,10 +347,11 @@ func (s *traceSpan) clone(attributes []string) traceSpan {
 	for i, v := range s.dimensions {
 		c.dimensions[i] = strings.Clone(v)
 	}
+	c.conversation = ""
 	c.resource = pcommon.NewMap()
 	for _, name := range attributes {
 		if v, ok := s.resource.Get(name); ok {
-			v.CopyTo(c.resource.PutEmpty(name))
+			c.resource.PutStr(name, v.AsString())
 		}
 	}
 	return c
@@ -283,14 +368,21 @@ func (tr *openTrace) observe(obs *llmmetrics.Observation) {
 	if tr.cost >= 0 {
 		obs.Cost, obs.HasCost = float64(tr.cost)/picodollars, true
 	}
-	start, end := tr.start, tr.end
+	start, end := tr.span()
 	if tr.rooted {
-		start, end = tr.first.start, tr.first.end
 		obs.ErrorType = tr.first.errorType
 	}
 	if end != 0 && end >= start && end-start <= math.MaxInt64 {
 		obs.Duration = int64(end - start)
 	}
+}
+
+// span is when a trace began and ended: as its root tells, or else all its spans.
+func (tr *openTrace) span() (start, end pcommon.Timestamp) {
+	if tr.rooted {
+		return tr.first.start, tr.first.end
+	}
+	return tr.start, tr.end
 }
 
 // depth is the number of spans on the longest way down.

@@ -119,12 +119,11 @@ func TestEachTraceIsMeasuredOnce(t *testing.T) {
 		}
 		rest = rest[n:]
 	}
-	require.Equal(t, int64(traces), c.spans.traces.size())
-	ends, late := c.spans.finishTraces(now(), false, nil)
-	require.Equal(t, [traceEnds]int64{}, ends, "all are still fresh")
-	require.Zero(t, late)
-	ends, _ = c.spans.finishTraces(now()+pcommon.Timestamp(cfg.Traces.Idle), false, nil)
-	require.Equal(t, [traceEnds]int64{traceIdle: traces}, ends)
+	open, _ := c.spans.traces.size()
+	require.Equal(t, int64(traces), open)
+	require.Equal(t, ends{}, c.spans.finishTraces(now(), false, nil), "all are still fresh")
+	done := c.spans.finishTraces(now()+pcommon.Timestamp(cfg.Traces.Idle), false, nil)
+	require.Equal(t, ends{traces: [traceEnds]int64{traceIdle: traces}}, done)
 
 	// What comes now is late.
 	td := ptrace.NewTraces()
@@ -132,9 +131,7 @@ func TestEachTraceIsMeasuredOnce(t *testing.T) {
 	spans[0].CopyTo(straggler)
 	straggler.SetSpanID(scriptID(1 << 40))
 	require.NoError(t, c.ConsumeTraces(t.Context(), td))
-	ends, late = c.spans.finishTraces(now(), true, nil)
-	require.Equal(t, [traceEnds]int64{}, ends)
-	require.Equal(t, int64(1), late)
+	require.Equal(t, ends{late: 1}, c.spans.finishTraces(now(), true, nil))
 
 	require.NoError(t, c.flush(t.Context(), true))
 	require.NoError(t, c.Shutdown(t.Context()))
@@ -185,8 +182,7 @@ func TestTraceTable(t *testing.T) {
 		why   traceEnd
 	}
 	take := func(table *traceTable, now time.Duration, all bool) (got []closed) {
-		done, _ := table.take(at(now), all)
-		for _, tr := range done {
+		for _, tr := range table.take(at(now), all).traces {
 			got = append(got, closed{tr.id[0], tr.why})
 		}
 		return got
@@ -213,11 +209,10 @@ func TestTraceTable(t *testing.T) {
 		table := tableOf(2)
 		table.add([]traceSpan{span(1, 1), span(2, 0), span(3, 0), span(4, 1)}, at(0))
 		assert.Equal(t, []closed{{2, traceLimit}, {3, traceLimit}}, take(table, 0, false), "complete ones first")
-		assert.Equal(t, int64(2), table.size())
+		assert.Len(t, table.open, 2)
 		assert.Equal(t, []closed{{1, traceShutdown}, {4, traceShutdown}}, take(table, 0, true))
 		table.add([]traceSpan{span(1, 1), span(2, 1), span(2, 2)}, at(0))
-		_, late := table.take(at(0), false)
-		assert.Equal(t, int64(3), late)
+		assert.Equal(t, int64(3), table.take(at(0), false).late)
 	})
 	t.Run("bounded memory", func(t *testing.T) {
 		table := tableOf(2)

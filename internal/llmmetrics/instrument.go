@@ -28,6 +28,11 @@ const (
 	MetricTraceTools    = "gen_ai.trace.tool_calls"
 	MetricTraceDepth    = "gen_ai.trace.depth"
 
+	MetricThreadDuration = "gen_ai.conversation.duration"
+	MetricThreadTokens   = "gen_ai.conversation.token.usage"
+	MetricThreadCost     = "gen_ai.conversation.cost"
+	MetricThreadTurns    = "gen_ai.conversation.turns"
+
 	MetricEvaluationScore   = "gen_ai.evaluation.score"
 	MetricEvaluationResults = "gen_ai.evaluation.results"
 )
@@ -107,14 +112,17 @@ const (
 	scaleFemto              // float64, summed in units of 1e-15
 )
 
-// Bucket boundaries of the OpenTelemetry GenAI conventions, except those of cost, speed, depth and scores, which no convention has.
+// Bucket boundaries of the OpenTelemetry GenAI conventions, except those of cost, speed, depth, threads and scores, which no convention has.
 var (
 	durationBounds = []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92}
 	tokenBounds    = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864}
 	agentBounds    = []float64{0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6}
 	workflowBounds = []float64{1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200}
-	callBounds     = []float64{1, 2, 4, 8, 16, 32, 64, 128}
-	depthBounds    = []float64{1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100}
+	// People think between turns, and come back after lunch.
+	threadBounds = []float64{1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400}
+	callBounds   = []float64{1, 2, 4, 8, 16, 32, 64, 128}
+	turnBounds   = []float64{1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200}
+	depthBounds  = []float64{1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100}
 	// Most scores are shares or yes and no; others are marks.
 	scoreBounds    = []float64{0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 5, 10, 100}
 	perTokenBounds = []float64{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5}
@@ -148,6 +156,10 @@ const (
 	insTraceCalls
 	insTraceTools
 	insTraceDepth
+	insThreadDuration
+	insThreadTokens
+	insThreadCost
+	insThreadTurns
 	insScore
 	insResults
 
@@ -279,6 +291,26 @@ var instruments = [instrumentCount]Instrument{
 		Description: "Spans of a trace from its root to its deepest one.",
 		Attributes:  traceAttributes,
 	},
+	insThreadDuration: {
+		Name: MetricThreadDuration, Unit: "s", Kind: KindHistogram, Bounds: threadBounds, scale: scaleNano,
+		Description: "Time from the start of the first turn of a conversation to the end of the last one.",
+		Attributes:  traceAttributes,
+	},
+	insThreadTokens: {
+		Name: MetricThreadTokens, Unit: "{token}", Kind: KindHistogram, Bounds: tokenBounds, scale: scaleOne,
+		Description: "Input and output tokens of all model calls of a conversation.",
+		Attributes:  append(append([]string{}, traceAttributes...), AttrTokenType),
+	},
+	insThreadCost: {
+		Name: MetricThreadCost, Unit: "USD", Kind: KindHistogram, Bounds: costBounds, scale: scaleFemto,
+		Description: "Cost of all model calls of a conversation in US dollars.",
+		Attributes:  traceAttributes,
+	},
+	insThreadTurns: {
+		Name: MetricThreadTurns, Unit: "{turn}", Kind: KindHistogram, Bounds: turnBounds, scale: scaleOne,
+		Description: "Turns of a conversation: traces that have GenAI operations.",
+		Attributes:  traceAttributes,
+	},
 	insScore: {
 		Name: MetricEvaluationScore, Unit: "1", Kind: KindHistogram, Bounds: scoreBounds, scale: scaleFemto,
 		Description: "Scores that evaluations gave.",
@@ -352,6 +384,7 @@ var families = [familyCount]struct {
 	FamilyAgent:    {duration: insAgent, labels: []string{AttrAgentName, AttrRequestModel}},
 	FamilyWorkflow: {duration: insWorkflow, labels: []string{AttrWorkflowName}},
 	FamilyTrace:    {duration: insTraceDuration, tokens: insTraceTokens, cost: insTraceCost, labels: traceAttributes},
+	FamilyThread:   {duration: insThreadDuration, tokens: insThreadTokens, cost: insThreadCost, labels: traceAttributes},
 	FamilyScore:    {cost: insScore, labels: evaluationAttributes},
 	FamilyVerdict:  {counter: insResults, labels: resultAttributes},
 }

@@ -38,7 +38,7 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 		key = appendLabel(key, o.RequestModel)
 	case FamilyWorkflow:
 		key = appendLabel(key, o.WorkflowName)
-	case FamilyTrace:
+	case FamilyTrace, FamilyThread:
 		key = appendLabel(key, o.WorkflowName)
 		key = appendLabel(key, o.AgentName)
 	case FamilyScore, FamilyVerdict:

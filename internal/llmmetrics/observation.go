@@ -16,6 +16,8 @@ const (
 	FamilyWorkflow
 	// FamilyTrace is a whole trace.
 	FamilyTrace
+	// FamilyThread is a whole conversation.
+	FamilyThread
 	// FamilyScore is a score that an evaluation gave.
 	FamilyScore
 	// FamilyVerdict is the result of an evaluation, with or without a score.
@@ -38,8 +40,8 @@ type Observation struct {
 	RequestModel  string // FamilyClient, FamilyAgent
 	ResponseModel string // FamilyClient
 	ToolName      string // FamilyTool
-	AgentName     string // FamilyTool, FamilyAgent, FamilyTrace
-	WorkflowName  string // FamilyWorkflow, FamilyTrace
+	AgentName     string // FamilyTool, FamilyAgent, FamilyTrace, FamilyThread
+	WorkflowName  string // FamilyWorkflow, FamilyTrace, FamilyThread
 
 	EvaluationName   string // FamilyScore, FamilyVerdict
 	EvaluationSource string // FamilyScore, FamilyVerdict
@@ -52,10 +54,10 @@ type Observation struct {
 	Dimensions []string
 
 	Duration         int64   // nanoseconds, or Absent
-	InputTokens      int64   // or Absent; FamilyClient, FamilyTrace
-	OutputTokens     int64   // or Absent; FamilyClient, FamilyTrace
+	InputTokens      int64   // or Absent; FamilyClient, FamilyTrace, FamilyThread
+	OutputTokens     int64   // or Absent; FamilyClient, FamilyTrace, FamilyThread
 	TimeToFirstChunk float64 // seconds; not positive is absent; FamilyClient
-	Cost             float64 // USD, valid when HasCost; FamilyClient, FamilyTrace
+	Cost             float64 // USD, valid when HasCost; FamilyClient, FamilyTrace, FamilyThread
 	HasCost          bool
 
 	// Of FamilyClient; zero is absent.
@@ -71,6 +73,9 @@ type Observation struct {
 	InferenceCalls int64
 	ToolCalls      int64
 	Depth          int64 // spans from the root to the deepest one
+
+	// Turns is of FamilyThread.
+	Turns int64
 
 	// Score is of FamilyScore, in the unit of the evaluation; negative ones are left out.
 	Score float64

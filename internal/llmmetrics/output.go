@@ -178,7 +178,7 @@ func (o *output) attributes(s *series, m *emission, instrument int, to pcommon.M
 // series have them too.
 func (*output) own(m *emission, instrument int, to pcommon.Map) {
 	switch instrument {
-	case insTokens, insTraceTokens:
+	case insTokens, insTraceTokens, insThreadTokens:
 		to.PutStr(AttrTokenType, m.tokenType)
 	case insFinish:
 		to.PutStr(AttrFinishReason, m.finish)

@@ -23,7 +23,7 @@ type measures struct {
 	cost         float64
 	weight       weight
 
-	parts    [3]int64 // cache reads, cache writes, reasoning; of a trace model calls, tool calls, depth
+	parts    [3]int64 // cache reads, cache writes, reasoning; of a trace model calls, tool calls, depth; of a thread turns
 	speed    float64
 	perToken float64
 
@@ -52,6 +52,9 @@ func (m *measures) of(o *Observation) {
 			validFraction(m.speed) || validFraction(m.perToken) || m.finish != [len(FinishReasons)]uint8{}
 	case FamilyTrace:
 		m.parts = [3]int64{o.InferenceCalls, o.ToolCalls, o.Depth}
+		m.further = true
+	case FamilyThread:
+		m.parts = [3]int64{o.Turns, Absent, Absent}
 		m.further = true
 	case FamilyScore:
 		m.further = false
@@ -150,11 +153,17 @@ func (e *Engine) recordFurther(u *usage, m *measures) {
 		u.further = &further{}
 	}
 	f := u.further
-	if m.family == FamilyTrace {
+	switch m.family {
+	case FamilyTrace:
 		for i, n := range m.parts {
 			if n >= 0 {
 				e.recordCount(f.point(furtherTraceCalls+i), furtherPointInstruments[furtherTraceCalls+i], m, n)
 			}
+		}
+		return
+	case FamilyThread:
+		if m.parts[0] >= 0 {
+			e.recordCount(f.point(furtherThreadTurns), insThreadTurns, m, m.parts[0])
 		}
 		return
 	}

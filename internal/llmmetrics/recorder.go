@@ -27,7 +27,7 @@ type Recorder struct {
 	slow   []uint32  // numbers of what needs something new
 	sink   uint64
 
-	journal *[]byte // where commits are noted; nil for nowhere
+	journal journal // where commits are noted
 }
 
 // staged is an observation that waits for its commit.
@@ -51,7 +51,8 @@ func (e *Engine) Recorder() *Recorder {
 func (r *Recorder) Release() {
 	r.Commit()
 	r.dropResource()
-	r.attrs, r.journal = pcommon.Map{}, nil
+	r.attrs = pcommon.Map{}
+	r.Journal(nil)
 	r.engine.recorders.Put(r)
 }
 
@@ -108,7 +109,7 @@ func (r *Recorder) Commit() {
 	if len(r.staged) == 0 {
 		return
 	}
-	if r.journal != nil {
+	if r.journal.to != nil {
 		for i := range r.staged {
 			if o := &r.staged[i]; !o.withdrawn {
 				r.note(o)

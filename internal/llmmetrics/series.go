@@ -61,7 +61,7 @@ type series struct {
 	resource *resource
 }
 
-// usage is what only model calls and traces have; a score is where the cost is. It is one piece of memory because a call feeds all of it.
+// usage is what only model calls, traces and threads have; a score is where the cost is. It is one piece of memory because a call feeds all of it.
 type usage struct {
 	inputTokens  point
 	outputTokens point
@@ -94,6 +94,7 @@ const (
 	furtherTraceCalls
 	furtherTraceTools
 	furtherTraceDepth
+	furtherThreadTurns
 
 	furtherPoints
 )
@@ -106,6 +107,7 @@ var furtherInstruments = [furtherFinish]int{
 var furtherPointInstruments = [furtherPoints]int{
 	furtherSpeed: insSpeed, furtherPerToken: insPerToken,
 	furtherTraceCalls: insTraceCalls, furtherTraceTools: insTraceTools, furtherTraceDepth: insTraceDepth,
+	furtherThreadTurns: insThreadTurns,
 }
 
 // outcome is the part of s for an error type that is valid and short; nil when there is none yet.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,49 +158,6 @@ func (e *Engine) validKey(key string) bool {
 	return labelsIn(key[1:]) == len(families[family].labels)+len(e.cfg.Dimensions)
 }
 
-// Journal makes the recorder append to a buffer what it commits, for [Engine.Replay]; nil makes it stop. It must be
-// called when nothing is staged.
-func (r *Recorder) Journal(to *[]byte) { r.journal = to }
-
-func (r *Recorder) note(o *staged) {
-	c := &codec{buf: *r.journal}
-	c.staged(o, o.resource.key, o.resource == r.engine.resources.other, r.key(o)[keyHead-1:])
-	*r.journal = c.buf
-}
-
-// Replay records what a journal holds.
-func (e *Engine) Replay(journal []byte) error {
-	r := e.Recorder()
-	defer r.Release()
-	c := &codec{buf: journal, reading: true}
-	for len(c.buf) > 0 {
-		var o staged
-		resourceKey, other, key := c.staged(&o, "", false, nil)
-		if c.err != nil {
-			return c.err
-		}
-		if !e.validKey(string(key)) || Family(key[0]) != o.measures.family ||
-			!other && labelsIn(resourceKey) != len(e.cfg.ResourceAttributes) {
-			return errState
-		}
-		o.resource = e.resources.other
-		if !other {
-			o.resource = e.resources.named(resourceKey)
-		}
-		o.from = uint32(len(r.keys))
-		r.keys = binary.LittleEndian.AppendUint32(r.keys, o.resource.id)
-		r.keys = append(r.keys, key...)
-		o.to = uint32(len(r.keys))
-		o.hash = maphash.Bytes(e.seed, r.key(&o))
-		r.staged = append(r.staged, o)
-		r.Commit()
-		if !other {
-			e.resources.release(o.resource)
-		}
-	}
-	return nil
-}
-
 // codec writes or reads values in turn: one description serves both, so they cannot differ.
 type codec struct {
 	buf             []byte
@@ -248,12 +204,6 @@ func (c *codec) bool(v *bool) {
 	}
 	c.u64(&n)
 	*v = n != 0
-}
-
-func (c *codec) float(v *float64) {
-	n := math.Float64bits(*v)
-	c.u64(&n)
-	*v = math.Float64frombits(n)
 }
 
 func (c *codec) time(v *pcommon.Timestamp) {
@@ -412,35 +362,4 @@ func (c *codec) series(s *series) {
 			}
 		})
 	})
-}
-
-func (c *codec) staged(o *staged, resourceKey string, other bool, key []byte) (string, bool, []byte) {
-	c.text(&resourceKey)
-	c.bool(&other)
-	c.bytes(&key)
-	m := &o.measures
-	family := uint64(m.family)
-	c.u64(&family)
-	m.family = Family(family)
-	c.bool(&m.hasCost)
-	c.bool(&m.further)
-	c.bool(&m.streamed)
-	for i := range m.finish {
-		n := uint64(m.finish[i])
-		c.u64(&n)
-		m.finish[i] = uint8(n)
-	}
-	c.text(&m.errorType)
-	c.i64(&m.duration)
-	c.i64(&m.inputTokens)
-	c.i64(&m.outputTokens)
-	c.float(&m.firstChunk)
-	c.float(&m.cost)
-	c.u64(&m.weight)
-	for i := range m.parts {
-		c.i64(&m.parts[i])
-	}
-	c.float(&m.speed)
-	c.float(&m.perToken)
-	return resourceKey, other, key
 }

@@ -38,6 +38,8 @@ type TelemetryBuilder struct {
 	ConnectorLlmMetricsSeriesExpired    metric.Int64Counter
 	ConnectorLlmMetricsSeriesOverflowed metric.Int64Counter
 	ConnectorLlmMetricsSpans            metric.Int64Counter
+	ConnectorLlmMetricsThreads          metric.Int64Counter
+	ConnectorLlmMetricsThreadsOpen      metric.Int64Gauge
 	ConnectorLlmMetricsTraces           metric.Int64Counter
 	ConnectorLlmMetricsTracesOpen       metric.Int64Gauge
 	ConnectorLlmMetricsUnpricedCalls    metric.Int64ObservableCounter
@@ -156,6 +158,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_connector_llm_metrics_spans",
 		metric.WithDescription("Spans received. [Alpha]"),
 		metric.WithUnit("{span}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsThreads, err = builder.meter.Int64Counter(
+		"otelcol_connector_llm_metrics_threads",
+		metric.WithDescription("Threads closed, by why. [Alpha]"),
+		metric.WithUnit("{thread}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorLlmMetricsThreadsOpen, err = builder.meter.Int64Gauge(
+		"otelcol_connector_llm_metrics_threads_open",
+		metric.WithDescription("Threads of which more turns are waited for. [Alpha]"),
+		metric.WithUnit("{thread}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ConnectorLlmMetricsTraces, err = builder.meter.Int64Counter(

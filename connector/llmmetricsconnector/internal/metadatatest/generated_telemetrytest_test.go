@@ -34,6 +34,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ConnectorLlmMetricsSeriesExpired.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsSeriesOverflowed.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsSpans.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsThreads.Add(context.Background(), 1)
+	tb.ConnectorLlmMetricsThreadsOpen.Record(context.Background(), 1)
 	tb.ConnectorLlmMetricsTraces.Add(context.Background(), 1)
 	tb.ConnectorLlmMetricsTracesOpen.Record(context.Background(), 1)
 	AssertEqualConnectorLlmMetricsCalls(t, testTel,
@@ -64,6 +66,12 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsSpans(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsThreads(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorLlmMetricsThreadsOpen(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorLlmMetricsTraces(t, testTel,
