@@ -1,0 +1,5 @@
+//go:build !race
+
+package llmmetricsconnector
+
+const exactSpans = 1_000_000
