@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
 
 func TestAdjustedCount(t *testing.T) {
@@ -107,6 +108,13 @@ func TestSampledSpansGiveTheTotals(t *testing.T) {
 		assert.InDelta(t, float64(kept)*weight, float64(usage.Count()), 15)
 		assert.InEpsilon(t, float64(keptTokens)*weight, usage.Sum(), 1e-6)
 		assert.Equal(t, int64(duration.Count()), errors.IntValue())
+		estimated := int64(0) // says how much of this is made up for
+		for _, m := range metrics.All() {
+			if m.Name() == llmmetrics.MetricEstimated {
+				estimated = m.Sum().DataPoints().At(0).IntValue()
+			}
+		}
+		assert.InDelta(t, float64(kept)*(weight-1), float64(estimated), 1+1e-6*calls)
 		assert.Equal(t, cfg.Exemplars.MaxPerDataPoint, duration.Exemplars().Len())
 		// And all of them, within four standard deviations of what sampling leaves to chance.
 		spread := 4 * math.Sqrt(calls*(1-probability)/probability)

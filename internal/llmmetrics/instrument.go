@@ -20,6 +20,7 @@ const (
 	MetricTimePerOutputToken = "gen_ai.client.operation.average_time_per_output_token"
 	MetricStreamed           = "gen_ai.client.operation.streamed"
 	MetricFinishReasons      = "gen_ai.client.operation.finish_reasons"
+	MetricEstimated          = "gen_ai.client.operation.estimated"
 
 	MetricTraceDuration = "gen_ai.trace.duration"
 	MetricTraceTokens   = "gen_ai.trace.token.usage"
@@ -150,6 +151,7 @@ const (
 	insPerToken
 	insStreamed
 	insFinish
+	insEstimated
 	insTraceDuration
 	insTraceTokens
 	insTraceCost
@@ -260,6 +262,11 @@ var instruments = [instrumentCount]Instrument{
 		Name: MetricFinishReasons, Unit: "{choice}", Kind: KindSum,
 		Description: "Answers of model calls, by why the model stopped.",
 		Attributes:  finishAttributes,
+	},
+	insEstimated: {
+		Name: MetricEstimated, Unit: "{operation}", Kind: KindSum,
+		Description: "GenAI client operations that are counted although a sampler left them out: those that came stand for them.",
+		Attributes:  clientAttributes,
 	},
 	insTraceDuration: {
 		Name: MetricTraceDuration, Unit: "s", Kind: KindHistogram, Bounds: workflowBounds, scale: scaleNano,

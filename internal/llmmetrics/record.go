@@ -48,7 +48,7 @@ func (m *measures) of(o *Observation) {
 	switch o.Family {
 	case FamilyClient:
 		m.parts = [3]int64{o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens}
-		m.further = m.streamed || m.parts[0] > 0 || m.parts[1] > 0 || m.parts[2] > 0 ||
+		m.further = m.streamed || m.weight != one || m.parts[0] > 0 || m.parts[1] > 0 || m.parts[2] > 0 ||
 			validFraction(m.speed) || validFraction(m.perToken) || m.finish != [len(FinishReasons)]uint8{}
 	case FamilyTrace:
 		m.parts = [3]int64{o.InferenceCalls, o.ToolCalls, o.Depth}
@@ -173,6 +173,7 @@ func (e *Engine) recordFurther(u *usage, m *measures) {
 	if m.streamed {
 		f.count(furtherStreamed, 1, m.weight)
 	}
+	f.count(furtherEstimated, 1, m.weight-one)
 	for i, n := range m.finish {
 		f.count(furtherFinish+i, int64(n), m.weight)
 	}
@@ -192,7 +193,7 @@ func (f *further) point(which int) *point {
 }
 
 func (f *further) count(which int, n int64, w weight) {
-	if n <= 0 {
+	if n <= 0 || w == 0 {
 		return
 	}
 	if f.counters[which] == nil {

@@ -82,6 +82,7 @@ const (
 	furtherCacheWrite
 	furtherReasoning
 	furtherStreamed
+	furtherEstimated
 	furtherFinish
 
 	furtherCounters = furtherFinish + len(FinishReasons)
@@ -102,6 +103,7 @@ const (
 // furtherInstruments are those of the counters before furtherFinish.
 var furtherInstruments = [furtherFinish]int{
 	furtherCacheRead: insCacheRead, furtherCacheWrite: insCacheWrite, furtherReasoning: insReasoning, furtherStreamed: insStreamed,
+	furtherEstimated: insEstimated,
 }
 
 var furtherPointInstruments = [furtherPoints]int{
