@@ -45,6 +45,7 @@ test-e2e: build test/jssdk/node_modules ## the built binaries against the simula
 
 generate: ## code and docs that are generated: mdatagen, builder
 	for c in $(COMPONENTS); do (cd $$c && $(TOOL) mdatagen metadata.yaml && chmod -R u=rwX,go=rX .); done
+	cd connector/llmmetricsconnector && go run ./internal/metricsdoc
 	scripts/generate-distribution.sh
 
 lint: ## gofumpt, vet, staticcheck

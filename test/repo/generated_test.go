@@ -40,6 +40,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 			run(filepath.Dir(f), "go", "tool", tool, "mdatagen", "metadata.yaml")
 		}
 	}
+	run("connector/llmmetricsconnector", "go", "run", "./internal/metricsdoc")
 	run(".", "go", "tool", tool, "builder", "--config", "builder-config.yaml", "--skip-get-modules", "--skip-compilation")
 
 	for _, f := range tracked(t, dir) {
