@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -70,6 +71,7 @@ const (
 	maxExemplars     = 100
 	minHistogramSize = 2
 	maxHistogramSize = 1000
+	maxGlobs         = 4
 )
 
 // Config of the connector.
@@ -154,13 +156,20 @@ type ExemplarsConfig struct {
 
 // Dimension is a further attribute of every data point.
 type Dimension struct {
-	// Name of the attribute of the span or, when the span does not have it, of the resource.
+	// Name of the attribute of the span or, when the span does not have it, of the resource; or a glob for names.
 	Name string `mapstructure:"name"`
 	// Default is the value when neither has it; empty leaves the attribute out.
 	Default string `mapstructure:"default"`
+	// Match are globs for values. Others count as missing; of a list, the elements that match are taken.
+	Match []string `mapstructure:"match"`
+	// Metrics are globs for the names of the metrics that have the attribute; empty is all.
+	Metrics []string `mapstructure:"metrics"`
 
 	_ struct{}
 }
+
+// glob reports whether the name is one.
+func (d *Dimension) glob() bool { return strings.Contains(d.Name, "*") }
 
 func createDefaultConfig() component.Config {
 	return &Config{
@@ -258,7 +267,7 @@ func (c *Config) Validate() error {
 		fail("storage: %v does not go with temporality (%s), which keeps no totals; remove it, or set temporality: cumulative",
 			c.StorageID, c.Temporality)
 	}
-	names := make([]string, 0, len(c.Dimensions))
+	names, globbed := make([]string, 0, len(c.Dimensions)), 0
 	for i, d := range c.Dimensions {
 		switch {
 		case d.Name == "":
@@ -267,8 +276,28 @@ func (c *Config) Validate() error {
 			fail("dimensions::%d::name: %q is an attribute of the metrics already; remove it", i, d.Name)
 		case slices.Contains(names, d.Name):
 			fail("dimensions::%d::name: %q is there twice; remove one", i, d.Name)
+		case strings.HasPrefix(d.Name, "*"):
+			fail("dimensions::%d::name: %q takes every attribute; begin it with a prefix, such as langsmith.metadata.*", i, d.Name)
+		case d.glob() && d.Default != "":
+			fail("dimensions::%d::default: %q has no name to go with; remove it, or name one attribute in place of %s", i, d.Default, d.Name)
+		case d.glob() && len(d.Match) > 0:
+			fail("dimensions::%d::match: %q is for the values of one attribute; remove it, or name one in place of %s", i, d.Match[0], d.Name)
 		}
 		names = append(names, d.Name)
+		if d.glob() {
+			globbed++
+		}
+		for j, pattern := range d.Metrics {
+			if !matchesMetric(pattern) {
+				fail("dimensions::%d::metrics::%d: %q is the name of no metric; use names or globs such as gen_ai.usage.*", i, j, pattern)
+			}
+		}
+	}
+	if globbed > maxGlobs {
+		fail("dimensions: %d globs are more than %d; join some", globbed, maxGlobs)
+	}
+	if n := len(dimensionLists(c.Dimensions)); n > llmmetrics.MaxLists {
+		fail("dimensions: they have %d different lists of metrics, more than %d; make some equal", n, llmmetrics.MaxLists)
 	}
 	for i, name := range c.ResourceAttributes {
 		switch {
@@ -306,8 +335,35 @@ func (c *Config) engine() llmmetrics.Config {
 	if c.Histogram.Type == HistogramExponential {
 		e.ExponentialSize = c.Histogram.MaxSize
 	}
-	for _, d := range c.Dimensions {
-		e.Dimensions = append(e.Dimensions, d.Name)
+	e.Dimensions = newDimensions(c.Dimensions).slots
+	if lists := dimensionLists(c.Dimensions); len(lists) > 0 {
+		metrics := map[string]globs{}
+		for _, d := range c.Dimensions {
+			metrics[d.Name] = newGlobs(d.Metrics)
+		}
+		e.DimensionOf = func(dimension, metric string) bool {
+			list := metrics[dimension]
+			return len(list) == 0 || list.has(metric)
+		}
 	}
 	return e
+}
+
+// dimensionLists are the different lists of metrics that dimensions have.
+func dimensionLists(dimensions []Dimension) (lists []string) {
+	for _, d := range dimensions {
+		if len(d.Metrics) == 0 {
+			continue
+		}
+		list := strings.Join(slices.Sorted(slices.Values(d.Metrics)), " ")
+		if !slices.Contains(lists, list) {
+			lists = append(lists, list)
+		}
+	}
+	return lists
+}
+
+func matchesMetric(pattern string) bool {
+	g := newGlobs([]string{pattern})
+	return slices.ContainsFunc(llmmetrics.Instruments(), func(in llmmetrics.Instrument) bool { return g.has(in.Name) })
 }

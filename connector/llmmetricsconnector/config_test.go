@@ -27,15 +27,19 @@ func TestConfigs(t *testing.T) {
 	}{
 		"llm_metrics": {want: createDefaultConfig().(*Config)},
 		"llm_metrics/all": {want: &Config{
-			FlushInterval:      time.Minute,
-			Semconv:            SemconvBoth,
-			Temporality:        TemporalityDelta,
-			Timestamps:         TimestampsSpan,
-			AllowedLateness:    time.Minute,
-			MaxSpanAge:         48 * time.Hour,
-			InitialZero:        InitialZeroOff,
-			Histogram:          HistogramConfig{Type: HistogramExponential, MaxSize: 20},
-			Dimensions:         []Dimension{{Name: "tenant", Default: "none"}, {Name: "region"}},
+			FlushInterval:   time.Minute,
+			Semconv:         SemconvBoth,
+			Temporality:     TemporalityDelta,
+			Timestamps:      TimestampsSpan,
+			AllowedLateness: time.Minute,
+			MaxSpanAge:      48 * time.Hour,
+			InitialZero:     InitialZeroOff,
+			Histogram:       HistogramConfig{Type: HistogramExponential, MaxSize: 20},
+			Dimensions: []Dimension{
+				{Name: "tenant", Default: "none"},
+				{Name: "region", Match: []string{"eu-*"}},
+				{Name: "langsmith.metadata.*", Metrics: []string{"gen_ai.usage.cost"}},
+			},
 			ResourceAttributes: []string{"service.name"},
 			MaxSeries:          5,
 			Traces:             TracesConfig{Enabled: true, Idle: 10 * time.Second, Timeout: time.Minute, MaxOpen: 100},
@@ -72,7 +76,13 @@ histogram::max_size: 1 is out of range; use 2 to 1000`},
 		"llm_metrics/exemplars": {err: "exemplars::max_per_data_point: 1000 is out of range; use 0 (none) to 100"},
 		"llm_metrics/dimensions": {err: `dimensions::0::name: is empty; name an attribute of spans or resources
 dimensions::1::name: "gen_ai.request.model" is an attribute of the metrics already; remove it
-dimensions::3::name: "a" is there twice; remove one`},
+dimensions::3::name: "a" is there twice; remove one
+dimensions::4::name: "*" takes every attribute; begin it with a prefix, such as langsmith.metadata.*
+dimensions::5::default: "x" has no name to go with; remove it, or name one attribute in place of b.*
+dimensions::6::match: "x" is for the values of one attribute; remove it, or name one in place of c.*
+dimensions::7::metrics::0: "calls" is the name of no metric; use names or globs such as gen_ai.usage.*
+dimensions: 5 globs are more than 4; join some
+dimensions: they have 3 different lists of metrics, more than 2; make some equal`},
 		"llm_metrics/resource": {err: `resource_attributes::0: is empty; name an attribute of resources
 resource_attributes::2: "a" is there twice; remove one`},
 	} {

@@ -86,11 +86,7 @@ func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metri
 		return nil, err
 	}
 	c := &tracesToMetrics{shell: shell, spans: newSpanReader(shell.metrics, cfg, prices)}
-	memory := &spanMemory{nesting: c.spans.nesting, traces: c.spans.traces}
-	for _, d := range cfg.Dimensions {
-		memory.dimensions = append(memory.dimensions, d.Name)
-	}
-	shell.memory = memory
+	shell.memory = &spanMemory{nesting: c.spans.nesting, traces: c.spans.traces, dimensions: c.spans.dimensions.slots}
 	if c.spans.traces == nil {
 		return c, nil
 	}

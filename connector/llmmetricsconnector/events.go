@@ -97,7 +97,7 @@ func (r *eventReader) readRecord(record plog.LogRecord, now pcommon.Timestamp, v
 			given[i] = v
 		}
 	}
-	values.values = r.dimensions.readSpan(given, values)
+	values.values = r.dimensions.readSpan(given, attrs, values)
 	obs := llmmetrics.Observation{
 		Family:           llmmetrics.FamilyVerdict,
 		EvaluationName:   text(llmmetrics.AttrEvaluationName),

@@ -187,7 +187,7 @@ func (r *spanReader) readSpan(b *batch, span ptrace.Span, scope string, resource
 	case b.call.Kind == genai.KindNone:
 		b.counts.outcome[outcomeNotGenAI]++
 		if r.traces != nil {
-			b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
+			b.dimension.values = r.dimensions.readSpan(b.call.Extra, span.Attributes(), &b.dimension)
 			r.trace(b, span, resource)
 		}
 	case r.maxAge > 0 && b.call.End != 0 && b.recorders.now > b.call.End && time.Duration(b.recorders.now-b.call.End) > r.maxAge:
@@ -265,7 +265,7 @@ func (r *spanReader) weight(span ptrace.Span) float64 {
 // stage hands the call at hand to a recorder. It returns the number of the observation and what becomes of the span
 // if it counts.
 func (r *spanReader) stage(b *batch, span ptrace.Span) (*llmmetrics.Recorder, int, outcome) {
-	b.dimension.values = r.dimensions.readSpan(b.call.Extra, &b.dimension)
+	b.dimension.values = r.dimensions.readSpan(b.call.Extra, span.Attributes(), &b.dimension)
 	observe(&b.call, &b.obs)
 	if r.further {
 		observeFurther(&b.call, &b.obs)

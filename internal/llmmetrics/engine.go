@@ -30,8 +30,12 @@ type Config struct {
 	InitialZero InitialZero
 	// ExponentialSize is the largest number of buckets of exponential histograms; zero makes explicit ones.
 	ExponentialSize int
-	// Dimensions are the names of further attributes; their values come with every observation.
+	// Dimensions are the names of further attributes; their values come with every observation. One that has a * is for
+	// any attribute: its values are those of [AppendNamed].
 	Dimensions []string
+	// DimensionOf reports whether the points of a metric have a dimension; nil is all of them. It is asked when the
+	// engine is made.
+	DimensionOf func(dimension, metric string) bool
 	// ResourceAttributes group the output. When service.name is among them and missing it is unknown_service.
 	ResourceAttributes []string
 	// MaxSeries bounds the attribute sets that are held, over all resources. What comes beyond is counted in
@@ -69,6 +73,8 @@ type Engine struct {
 	flusher flusher
 
 	other, inference naming
+
+	views []view // none when all metrics have the same dimensions
 }
 
 type shard struct {
@@ -91,6 +97,7 @@ func New(cfg Config, start pcommon.Timestamp) *Engine {
 	e := &Engine{cfg: cfg, seed: maphash.MakeSeed(), resources: newResources(cfg.ResourceAttributes)}
 	e.flusher.init(start)
 	e.other, e.inference = namings(cfg.Semconv)
+	e.views = views(&e.cfg)
 	return e
 }
 

@@ -358,6 +358,7 @@ func (e *Engine) WorstAttribute() (name string, values int) {
 		}
 		for _, name := range e.cfg.Dimensions {
 			v, labels = nextLabel(labels)
+			name, v = named(name, v)
 			note(name, v)
 		}
 		sh := e.shard(s.hash)

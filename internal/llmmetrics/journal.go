@@ -88,7 +88,7 @@ func (e *Engine) Replay(journal []byte) error {
 			return errState
 		}
 		k := keys[number-1]
-		if Family(k.key[0]) != o.measures.family {
+		if Family(k.key[0])&^familyView != o.measures.family {
 			return errState
 		}
 		o.resource = e.resources.other
@@ -138,7 +138,7 @@ func (c *codec) measures(m *measures) {
 				c.bits(v)
 			}
 		}
-		for _, flag := range []*bool{&m.hasCost, &m.further, &m.streamed} {
+		for _, flag := range []*bool{&m.hasCost, &m.further, &m.streamed, &m.uncounted, &m.unestimated} {
 			*flag = part(*flag)
 		}
 		if part(m.finish != [len(FinishReasons)]uint8{}) && write {

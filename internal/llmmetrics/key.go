@@ -15,7 +15,9 @@ const (
 	keyHead         = 5    // resource id, family
 	familyOverflow  = 0x80 // marks the family byte of an overflow series
 	familyInference = 0x40 // marks an overflow series of inference, where that has metrics of its own
-	familyFlags     = familyOverflow | familyInference
+	familyView      = 0x30 // number of the view
+	viewShift       = 4
+	familyFlags     = familyOverflow | familyInference | familyView
 )
 
 func appendKeyHead(key []byte, resource uint32, family Family) []byte {
@@ -56,6 +58,20 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 		key = appendLabel(key, v)
 	}
 	return key
+}
+
+// AppendNamed appends the value of a dimension that is for any attribute.
+func AppendNamed(to []byte, name, value string) []byte {
+	return append(append(append(to, name...), 0), value...)
+}
+
+// named takes the value of a dimension apart into name and value of the attribute.
+func named(dimension, value string) (name, rest string) {
+	if !strings.Contains(dimension, "*") {
+		return dimension, value
+	}
+	name, rest, _ = strings.Cut(value, "\x00")
+	return name, rest
 }
 
 func appendLabel(key []byte, v string) []byte {

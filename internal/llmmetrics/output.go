@@ -169,6 +169,7 @@ func (o *output) attributes(s *series, m *emission, instrument int, to pcommon.M
 	}
 	for _, name := range dimensions {
 		if v, labels = nextLabel(labels); v != "" {
+			name, v = named(name, v)
 			to.PutStr(name, v)
 		}
 	}

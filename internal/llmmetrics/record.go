@@ -9,12 +9,14 @@ import (
 
 // measures are the numbers of an observation.
 type measures struct {
-	family    Family
-	hasCost   bool
-	further   bool // anything below weight is there
-	streamed  bool
-	finish    [len(FinishReasons)]uint8
-	errorType string // cut
+	family  Family
+	hasCost bool
+	further bool // anything below weight is there
+	// Of views: what others count.
+	uncounted, unestimated bool
+	streamed               bool
+	finish                 [len(FinishReasons)]uint8
+	errorType              string // cut
 
 	duration     int64
 	inputTokens  int64
@@ -34,6 +36,7 @@ type measures struct {
 
 func (m *measures) of(o *Observation) {
 	m.family, m.hasCost, m.errorType = o.Family, o.HasCost, o.ErrorType
+	m.uncounted, m.unestimated = false, false
 	if len(m.errorType) > maxLabelBytes {
 		m.errorType = cut(m.errorType)
 	}
@@ -106,7 +109,7 @@ func (e *Engine) recordOutcome(s *series, out *outcome, m *measures) {
 			h.offer(m, float64(m.duration)/nano, e.cfg.Exemplars)
 		}
 	}
-	if m.errorType != "" && family == FamilyClient || family == FamilyVerdict {
+	if (m.errorType != "" && family == FamilyClient || family == FamilyVerdict) && !m.uncounted {
 		if out.errors == nil {
 			out.errors = &counter{}
 		}
@@ -173,7 +176,9 @@ func (e *Engine) recordFurther(u *usage, m *measures) {
 	if m.streamed {
 		f.count(furtherStreamed, 1, m.weight)
 	}
-	f.count(furtherEstimated, 1, m.weight-one)
+	if !m.unestimated {
+		f.count(furtherEstimated, 1, m.weight-one)
+	}
 	for i, n := range m.finish {
 		f.count(furtherFinish+i, int64(n), m.weight)
 	}

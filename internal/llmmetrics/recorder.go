@@ -86,6 +86,14 @@ func (r *Recorder) Stage(o *Observation) int {
 	if r.resource == nil {
 		r.resource, r.scratch = e.resources.acquire(r.scratch, r.attrs)
 	}
+	if len(e.views) > 0 {
+		return r.stageViews(o)
+	}
+	return r.stage(o)
+}
+
+func (r *Recorder) stage(o *Observation) int {
+	e := r.engine
 	from := len(r.keys)
 	r.keys = appendKey(r.keys, r.resource.id, o, len(e.cfg.Dimensions))
 	n := len(r.staged)
@@ -100,7 +108,11 @@ func (r *Recorder) Stage(o *Observation) int {
 }
 
 // Withdraw takes back what was staged under this number since the last commit.
-func (r *Recorder) Withdraw(n int) { r.staged[n].withdrawn = true }
+func (r *Recorder) Withdraw(n int) {
+	for i := range max(1, len(r.engine.views)) {
+		r.staged[n+i].withdrawn = true
+	}
+}
 
 func (r *Recorder) key(o *staged) []byte { return r.keys[o.from:o.to] }
 

@@ -40,7 +40,7 @@ func (e *Engine) RestoreState(from []byte) error {
 func (e *Engine) shape() string {
 	return strings.Join(slices.Concat(
 		[]string{strconv.Itoa(e.cfg.ExponentialSize), strconv.FormatBool(e.cfg.Delta), strconv.Itoa(instrumentCount)},
-		e.cfg.Dimensions, []string{""}, e.cfg.ResourceAttributes,
+		e.cfg.Dimensions, []string{""}, e.cfg.ResourceAttributes, []string{viewsShape(e.views)},
 	), "\x00")
 }
 
@@ -149,6 +149,12 @@ func (e *Engine) validKey(key string) bool {
 		return false
 	}
 	family := Family(key[0])
+	if view := int(family&familyView) >> viewShift; view > 0 {
+		if view >= len(e.views) || family&(familyOverflow|familyInference) != 0 {
+			return false
+		}
+		family &^= familyView
+	}
 	switch {
 	case family&^familyFlags >= familyCount:
 		return false
