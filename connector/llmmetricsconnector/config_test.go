@@ -246,6 +246,7 @@ func TestAttributesAreThoseOfTheSpans(t *testing.T) {
 		llmmetrics.AttrAgentName:     genai.AttrAgentName,
 		llmmetrics.AttrWorkflowName:  genai.AttrWorkflowName,
 		llmmetrics.AttrErrorType:     genai.AttrErrorType,
+		llmmetrics.AttrDataSource:    genai.AttrDataSource,
 		llmmetrics.MetricCost:        genai.AttrUsageCost,
 	} {
 		assert.Equal(t, theirs, ours)

@@ -331,6 +331,7 @@ func observe(call *genai.Call, obs *llmmetrics.Observation) {
 	obs.Provider = call.Provider
 	obs.RequestModel = call.RequestModel
 	obs.ResponseModel = call.ResponseModel
+	obs.DataSource = call.DataSource
 	obs.ToolName = call.ToolName
 	obs.AgentName = call.AgentName
 	obs.WorkflowName = call.WorkflowName

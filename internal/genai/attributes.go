@@ -14,6 +14,7 @@ const (
 	AttrAgentName      = "gen_ai.agent.name"
 	AttrToolName       = "gen_ai.tool.name"
 	AttrWorkflowName   = "gen_ai.workflow.name"
+	AttrDataSource     = "gen_ai.data_source.id"
 
 	// AttrInputTokens includes the tokens read from and written to a cache.
 	AttrInputTokens = "gen_ai.usage.input_tokens"

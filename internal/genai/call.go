@@ -82,6 +82,7 @@ type Call struct {
 	AgentName      string
 	ToolName       string
 	WorkflowName   string
+	DataSource     string // what a retrieval searched, or the name of the retriever; empty for other operations
 	ConversationID string
 	ResponseID     string
 

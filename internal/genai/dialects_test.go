@@ -105,7 +105,7 @@ func describe(call *Call) map[string]any {
 	for key, value := range map[string]string{
 		"operation": call.Operation, "provider": call.Provider, "request_model": call.RequestModel,
 		"response_model": call.ResponseModel, "agent": call.AgentName, "tool": call.ToolName,
-		"workflow": call.WorkflowName, "conversation": call.ConversationID, "response_id": call.ResponseID,
+		"workflow": call.WorkflowName, "data_source": call.DataSource, "conversation": call.ConversationID, "response_id": call.ResponseID,
 		"error": call.ErrorType, "cost_source": call.CostSource.String(),
 	} {
 		if value != "" {

@@ -26,6 +26,7 @@ const (
 	slotAgent
 	slotTool
 	slotWorkflow
+	slotDataSource
 	slotEntity     // OpenLLMetry: the name of a tool, agent or workflow
 	slotFunction   // Vercel AI SDK: the name the user gave to an outer call
 	slotRunName    // LangSmith
@@ -130,6 +131,7 @@ var names = buildNames([]meaning{
 		AttrToolName, "tool.name", "ai.toolCall.name", "gen_ai.tool.function.name", "mcp.tool.name",
 	}},
 	{slotWorkflow, asText, []string{AttrWorkflowName, "traceloop.workflow.name"}},
+	{slotDataSource, asText, []string{AttrDataSource, "db.collection.name"}},
 	{slotEntity, asText, []string{"traceloop.entity.name"}},
 	{slotFunction, asText, []string{"ai.telemetry.functionId"}},
 	{slotRunName, asText, []string{AttrLangSmithTraceName}},

@@ -355,6 +355,16 @@ func (s *scan) entity(call *Call, span ptrace.Span) {
 				call.ToolName = name
 			}
 		}
+	case KindRetrieval:
+		call.DataSource = s.textAt(slotDataSource)
+		if call.DataSource == "" && is(s.textAt(slotRunType), "retriever") {
+			call.DataSource = s.textAt(slotRunName)
+		}
+		if call.DataSource == "" {
+			if name, ok := strings.CutPrefix(span.Name(), OperationRetrieval+" "); ok {
+				call.DataSource = name
+			}
+		}
 	case KindWorkflow:
 		call.WorkflowName = first(call.WorkflowName, s.entityIf("workflow"))
 	}

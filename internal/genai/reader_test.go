@@ -2,6 +2,7 @@ package genai
 
 import (
 	"math"
+	"strings"
 	"os"
 	"testing"
 
@@ -238,6 +239,23 @@ func TestErrorType(t *testing.T) {
 		"message, sentence":   {status: ptrace.StatusCodeError, message: "Prompt: tell me a secret", want: ErrorOther},
 		"message, words":      {status: ptrace.StatusCodeError, message: "Error while reading secret", want: ErrorOther},
 		"nothing":             {status: ptrace.StatusCodeError, want: ErrorOther},
+		"code in message": {
+			exception: "openai.BadRequestError", status: ptrace.StatusCodeError,
+			message: "Error code: 400 - {'error': {'message': 'too long', 'code': 'context_length_exceeded'}}", want: "context_length_exceeded",
+		},
+		"code in message, class known": {
+			exception: "openai.RateLimitError", status: ptrace.StatusCodeError, message: "Error code: 429 - insufficient_quota", want: "openai.RateLimitError",
+		},
+		"code in message, attribute": {
+			attributes: map[string]any{AttrErrorType: "BadRequestError"}, status: ptrace.StatusCodeError, message: "content_filter", want: "BadRequestError",
+		},
+		"code in message, attribute without a name": {
+			attributes: map[string]any{AttrErrorType: ErrorOther}, status: ptrace.StatusCodeError, message: "rpc error: RESOURCE_EXHAUSTED", want: "RESOURCE_EXHAUSTED",
+		},
+		"code in message, class in front": {
+			status: ptrace.StatusCodeError, message: "APIStatusError: {'type': 'overloaded_error'}", want: "overloaded_error",
+		},
+		"code too late in message": {status: ptrace.StatusCodeError, message: strings.Repeat("x", 510) + "content_filter", want: ErrorOther},
 	} {
 		t.Run(name, func(t *testing.T) {
 			span := spanOf(t, test.attributes)
@@ -399,4 +417,12 @@ func TestRunsThatWereGivenUpHaveNoDuration(t *testing.T) {
 	_, ok = call.Duration()
 	assert.False(t, ok)
 	assert.Equal(t, KindInference, call.Kind)
+}
+
+// TestMessageCodesHaveAClass holds that a code that is read out of a message says more than other.
+func TestMessageCodesHaveAClass(t *testing.T) {
+	for _, m := range messageCodes {
+		assert.NotEqual(t, ErrorClassOther, ErrorClass(m.code), m.code)
+		assert.Equal(t, m.code, codeIn("Error: "+m.part), m.part)
+	}
 }

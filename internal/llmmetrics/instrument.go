@@ -58,6 +58,7 @@ const (
 	AttrToolName       = "gen_ai.tool.name"
 	AttrAgentName      = "gen_ai.agent.name"
 	AttrWorkflowName   = "gen_ai.workflow.name"
+	AttrDataSource     = "gen_ai.data_source.id"
 	AttrErrorType      = "error.type"
 	AttrOverflow       = "otel.metric.overflow"
 	AttrTokenModality  = "gen_ai.token.modality"
@@ -178,7 +179,9 @@ const (
 var (
 	clientAttributes      = []string{AttrOperationName, AttrProviderName, AttrRequestModel, AttrResponseModel}
 	clientErrorAttributes = append(append([]string{}, clientAttributes...), AttrErrorType)
-	errorsAttributes      = append(append([]string{}, clientErrorAttributes...), AttrErrorClass)
+	clientLabels          = append(append([]string{}, clientAttributes...), AttrDataSource) // the last one of retrievals only
+	durationAttributes    = append(append([]string{}, clientLabels...), AttrErrorType)
+	errorsAttributes      = append(append([]string{}, durationAttributes...), AttrErrorClass)
 	tokenAttributes       = append(append([]string{}, clientAttributes...), AttrTokenType)
 	modalityAttributes    = append(append([]string{}, clientAttributes...), AttrTokenModality)
 	evaluationAttributes  = []string{AttrEvaluationName, AttrFeedbackSource}
@@ -191,7 +194,7 @@ var instruments = [instrumentCount]Instrument{
 	insDuration: {
 		Name: MetricOperationDuration, Unit: "s", Kind: KindHistogram, Bounds: durationBounds, scale: scaleNano,
 		Description: "Duration of GenAI client operations: model calls, embeddings, retrievals and other named operations.",
-		Attributes:  clientErrorAttributes,
+		Attributes:  durationAttributes,
 	},
 	insTokens: {
 		Name: MetricTokenUsage, Unit: "{token}", Kind: KindHistogram, Bounds: tokenBounds, scale: scaleOne,
@@ -386,7 +389,7 @@ var families = [familyCount]struct {
 	counter      int
 	labels       []string
 }{
-	FamilyClient:   {insDuration, insTokens, insCost, insErrors, clientAttributes},
+	FamilyClient:   {insDuration, insTokens, insCost, insErrors, clientLabels},
 	FamilyTool:     {duration: insTool, labels: []string{AttrToolName, AttrAgentName}},
 	FamilyAgent:    {duration: insAgent, labels: []string{AttrAgentName, AttrRequestModel}},
 	FamilyWorkflow: {duration: insWorkflow, labels: []string{AttrWorkflowName}},

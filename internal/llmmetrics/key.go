@@ -32,6 +32,7 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 		key = appendLabel(key, o.Provider)
 		key = appendLabel(key, o.RequestModel)
 		key = appendLabel(key, o.ResponseModel)
+		key = appendLabel(key, o.DataSource)
 	case FamilyTool:
 		key = appendLabel(key, o.ToolName)
 		key = appendLabel(key, o.AgentName)

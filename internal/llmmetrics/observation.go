@@ -39,6 +39,7 @@ type Observation struct {
 	Provider      string // FamilyClient
 	RequestModel  string // FamilyClient, FamilyAgent
 	ResponseModel string // FamilyClient
+	DataSource    string // FamilyClient, of retrievals
 	ToolName      string // FamilyTool
 	AgentName     string // FamilyTool, FamilyAgent, FamilyTrace, FamilyThread
 	WorkflowName  string // FamilyWorkflow, FamilyTrace, FamilyThread
