@@ -101,6 +101,8 @@ func errorType(class string) string {
 	switch class {
 	case "HTTPError":
 		return "502" // the code says more than the class that every failed request has
+	case "BadRequestError":
+		return "context_length_exceeded" // why the provider refused says more than that it did
 	case "GraphInterrupt":
 		return "" // a graph that waits for a human has not failed
 	}

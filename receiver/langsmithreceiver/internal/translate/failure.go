@@ -136,6 +136,11 @@ func errorType(text langsmith.Text, scratch []byte) (string, []byte) {
 		scratch = lastText(text, errorTail).Append(scratch)
 	}
 	class := errorClass(scratch)
+	if isRefusal(class) {
+		if code := refusalCode(scratch); code != "" {
+			return code, scratch
+		}
+	}
 	if class != "" && !isVague(class) {
 		return class, scratch
 	}
@@ -257,6 +262,36 @@ func isVague(class string) bool {
 		return true
 	}
 	return false
+}
+
+// isRefusal reports whether a class only says that the provider refused the request, so that a code which says why
+// says more.
+func isRefusal(class string) bool {
+	switch class {
+	case "BadRequestError", "InvalidRequestError", "BadRequest", "ValidationException", "UnprocessableEntityError":
+		return true
+	}
+	return false
+}
+
+// refusals are why providers refuse a request, by what their answers contain.
+var refusals = []struct{ part, code string }{
+	{"context_length_exceeded", "context_length_exceeded"},
+	{"maximum context length", "context_length_exceeded"},
+	{"prompt is too long", "context_length_exceeded"},
+	{"nput is too long", "context_length_exceeded"},
+	{"content_filter", "content_filter"},
+	{"content management policy", "content_filter"},
+	{"content_policy_violation", "content_policy_violation"},
+}
+
+func refusalCode(text []byte) string {
+	for _, r := range refusals {
+		if bytes.Contains(text, []byte(r.part)) {
+			return r.code
+		}
+	}
+	return ""
 }
 
 // codes are what providers answer with in the body of an error.
