@@ -2,8 +2,8 @@ package genai
 
 import (
 	"math"
-	"strings"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
