@@ -338,6 +338,29 @@ func BenchmarkNotes(b *testing.B) {
 	}
 }
 
+// BenchmarkOpenTraces measures what a save of all that is open costs: bytes a trace, of five or six spans.
+func BenchmarkOpenTraces(b *testing.B) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.Traces.Enabled, cfg.Threads.Enabled = true, true
+	m := &spanMemory{nesting: newNesting(), traces: newTraceTable(cfg)}
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+	require.NoError(b, err)
+	c.spans.traces = m.traces
+	g := conversations{rng: rand.New(rand.NewPCG(1, 1))}
+	for range cfg.Traces.MaxOpen {
+		spans, _, _ := g.turn(fmt.Sprint(g.rng.IntN(100)), time.Unix(1_700_000_000, 0))
+		c.spans.read(tracesOf(spans), 1, nil)
+	}
+	size := 0
+	for b.Loop() {
+		state := codec{}
+		m.traces.code(&state)
+		size = len(state.buf)
+	}
+	b.ReportMetric(float64(size)/float64(cfg.Traces.MaxOpen), "B/trace")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*cfg.Traces.MaxOpen), "ns/trace")
+}
+
 // storeNames is a storage extension that notes the names of its clients.
 type storeNames struct{ names *[]string }
 
