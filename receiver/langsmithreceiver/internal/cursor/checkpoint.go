@@ -57,7 +57,7 @@ func waitingKey(prefix string, start langsmith.Time) string {
 // Changes are the writes that bring storage from the last [Project.Saved] to the present, deletions first. They
 // have to be written together. None means that storage is up to date. Prefix is the key of the project and has
 // to be the same in every call.
-func (p *Project) Changes(prefix string) []Change {
+func (p *Project) Changes(prefix string) ([]Change, error) {
 	var changes []Change
 	for _, f := range p.forgotten {
 		changes = append(changes, Change{Key: prefix + f})
@@ -87,13 +87,13 @@ func (p *Project) Changes(prefix string) []Change {
 		}
 	}
 	if len(changes) == 0 && !p.dirty {
-		return nil
+		return nil, nil
 	}
 	value, err := json.Marshal(rec)
 	if err != nil {
-		panic(err) // numbers only
+		return nil, fmt.Errorf("encode checkpoint %q: %w", prefix, err)
 	}
-	return append(changes, Change{Key: prefix, Value: value})
+	return append(changes, Change{Key: prefix, Value: value}), nil
 }
 
 // Saved notes that the writes of the last call of [Project.Changes] are stored.

@@ -379,12 +379,18 @@ func filled(t testing.TB) (*Project, map[string][]byte) {
 	task.PageDone()
 	p.Finish(task, begin)
 	stored := map[string][]byte{}
-	for _, c := range p.Changes("p") {
+	for _, c := range changes(t, p) {
 		require.NotNil(t, c.Value)
 		stored[c.Key] = slices.Clone(c.Value)
 	}
 	p.Saved()
 	return p, stored
+}
+
+func changes(t testing.TB, p *Project) []Change {
+	changes, err := p.Changes("p")
+	require.NoError(t, err)
+	return changes
 }
 
 func load(stored map[string][]byte) (*Project, error) {
@@ -399,10 +405,10 @@ func load(stored map[string][]byte) (*Project, error) {
 
 func TestCheckpointRoundTrip(t *testing.T) {
 	p, stored := filled(t)
-	assert.Empty(t, p.Changes("p"), "nothing has changed since")
+	assert.Empty(t, changes(t, p), "nothing has changed since")
 	q, err := load(stored)
 	require.NoError(t, err)
-	assert.Empty(t, q.Changes("p"))
+	assert.Empty(t, changes(t, q))
 	assert.Equal(t, []any{p.head, p.floor, p.swept, p.gaps, p.seen, p.waiting}, []any{q.head, q.floor, q.swept, q.gaps, q.seen, q.waiting})
 	for start, b := range p.buckets {
 		assert.Equal(t, b.index, q.buckets[start].index)
@@ -422,7 +428,7 @@ func TestAcknowledgementsWriteLittle(t *testing.T) {
 	p, _ := filled(t)
 	p.Accept([]Entry{{ID: id(1 << 30), Start: begin - 30*second}})
 	size := 0
-	for _, c := range p.Changes("p") {
+	for _, c := range changes(t, p) {
 		size += len(c.Value)
 	}
 	assert.Less(t, size, 1024)
@@ -477,7 +483,7 @@ func FuzzLoad(f *testing.F) {
 				p.Finish(task, now)
 			}
 		}
-		p.Changes("p")
+		changes(t, p)
 	})
 }
 

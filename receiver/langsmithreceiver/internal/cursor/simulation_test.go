@@ -89,7 +89,9 @@ func (s *simulation) add(h history) {
 }
 
 func (s *simulation) save() {
-	for _, c := range s.project.Changes("p") {
+	changes, err := s.project.Changes("p")
+	require.NoError(s.t, err)
+	for _, c := range changes {
 		if c.Value == nil {
 			delete(s.storage, c.Key)
 		} else {

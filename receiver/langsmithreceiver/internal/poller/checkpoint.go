@@ -139,10 +139,9 @@ func (p *Poller) saveHeader(ctx context.Context) {
 		return
 	}
 	value, err := json.Marshal(p.header)
-	if err != nil {
-		panic(err) // strings and numbers only
+	if err == nil {
+		err = p.mayWrite(ctx)
 	}
-	err = p.mayWrite(ctx)
 	if err == nil {
 		err = p.Storage.Set(ctx, headerKey, value)
 	}
@@ -162,8 +161,8 @@ func (w *worker) save(ctx context.Context) {
 		w.cursor.Saved()
 		return
 	}
-	changes := w.cursor.Changes(projectKey(w.id))
-	if len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
+	changes, err := w.cursor.Changes(projectKey(w.id))
+	if err == nil && len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
 		return
 	}
 	w.unstored.CompareAndSwap(0, int64(langsmith.TimeOf(time.Now())))
@@ -175,7 +174,9 @@ func (w *worker) save(ctx context.Context) {
 			ops[i] = storage.SetOperation(c.Key, c.Value)
 		}
 	}
-	err := w.mayWrite(ctx)
+	if err == nil {
+		err = w.mayWrite(ctx)
+	}
 	if err == nil {
 		err = w.Storage.Batch(ctx, ops...)
 	}
