@@ -2,6 +2,8 @@ package poller
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,36 +13,57 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// repeatAfter is how often a problem that persists is logged again.
-const repeatAfter = 10 * time.Minute
+const (
+	// repeatAfter is how often a problem that persists is logged again.
+	repeatAfter = 10 * time.Minute
+	// refreshAfter is how often the status may repeat a problem with other details.
+	refreshAfter = time.Minute
+)
 
 // health keeps track of what is wrong, and tells the log and the component's status about changes only.
 //
 // A key names a problem by its class and, behind a slash, whom it concerns. The log tells of a class once however many
-// are concerned, and that it is over when it is over for all.
+// are concerned, and that it is over when it is over for all. The status names the worst problem, and how many others
+// there are.
 type health struct {
-	log    *zap.Logger
-	report func(*componentstatus.Event) // nil once the receiver shuts down
+	log *zap.Logger
 
 	mu       sync.Mutex
 	problems map[string]problem
 	// logged outlives the problems, so that one that comes and goes does not fill the log.
 	logged map[string]time.Time
 	shown  map[string]bool // classes whose problem is the log's last word
-	status string          // what was reported last
+
+	report func(*componentstatus.Event) // nil once the receiver shuts down
+	// told is what was reported last, and when.
+	told   verdict
+	toldAt time.Time
+	// telling says that a goroutine is reporting. It does so without the lock, since what it calls is foreign, and
+	// then looks whether there is something newer to report. quiet is signaled when it is done.
+	telling bool
+	quiet   sync.Cond
 }
 
 type problem struct {
-	text      string
-	permanent bool
+	// message is what is wrong, and text the same with the details of the last time.
+	message, text string
+	permanent     bool
+}
+
+// verdict is what the status says. Key and message decide whether it is news; the text may change often.
+type verdict struct {
+	status             componentstatus.Status
+	key, message, text string
 }
 
 func newHealth(log *zap.Logger, report func(*componentstatus.Event)) *health {
-	return &health{
+	h := &health{
 		// What is wrong is on the other side: a stack of ours says nothing about it.
 		log:    log.WithOptions(zap.AddStacktrace(zapcore.FatalLevel)),
 		report: report, problems: map[string]problem{}, logged: map[string]time.Time{}, shown: map[string]bool{},
 	}
+	h.quiet.L = &h.mu
+	return h
 }
 
 func class(key string) string {
@@ -50,6 +73,12 @@ func class(key string) string {
 
 // problem notes that something named by key is wrong. Permanent means that only a new configuration helps.
 func (h *health) problem(key, message string, err error, permanent bool, fields ...zap.Field) {
+	text := message
+	for _, f := range fields {
+		if f.Key == "project" {
+			text += " (project " + strconv.Quote(f.String) + ")"
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.due(class(key) + message) {
@@ -61,7 +90,7 @@ func (h *health) problem(key, message string, err error, permanent bool, fields 
 			h.log.Warn(message, fields...)
 		}
 	}
-	h.problems[key] = problem{message + ": " + err.Error(), permanent}
+	h.problems[key] = problem{message, text + ": " + err.Error(), permanent}
 	h.update()
 }
 
@@ -97,7 +126,7 @@ func (h *health) resolved(key, message string, fields ...zap.Field) {
 		h.update()
 		return
 	}
-	if h.status == "" {
+	if h.told.status == componentstatus.StatusNone {
 		h.update()
 	}
 }
@@ -111,31 +140,52 @@ func (h *health) any(of string) bool {
 	return false
 }
 
-// update reports the worst problem, if it is another than the last time.
-func (h *health) update() {
-	kind, text, key := "ok", "", ""
-	for k, p := range h.problems {
-		worse := kind == "ok" || (p.permanent && kind != "permanent")
-		same := p.permanent == (kind == "permanent")
-		if worse || (same && k < key) {
-			kind, text, key = "recoverable", p.text, k
-			if p.permanent {
-				kind = "permanent"
-			}
+// verdict is what the status should say now.
+func (h *health) verdict() verdict {
+	v := verdict{status: componentstatus.StatusOK}
+	for key, p := range h.problems {
+		status := componentstatus.StatusRecoverableError
+		if p.permanent {
+			status = componentstatus.StatusPermanentError
+		}
+		worse := v.status == componentstatus.StatusOK || status == componentstatus.StatusPermanentError && v.status != status
+		if worse || status == v.status && key < v.key {
+			v = verdict{status, key, p.message, p.text}
 		}
 	}
-	if h.status == kind+key || h.report == nil {
+	if n := len(h.problems); n > 1 {
+		v.text += fmt.Sprintf(" (and %d more)", n-1)
+	}
+	return v
+}
+
+// update reports the worst problem if it is another than the last time, or, now and then, if its details are. It
+// needs the lock, and gives it up while it reports.
+func (h *health) update() {
+	if h.telling { // the goroutine that does will look again
 		return
 	}
-	h.status = kind + key
-	switch kind {
-	case "ok":
-		h.report(componentstatus.NewEvent(componentstatus.StatusOK))
-	case "permanent":
-		h.report(componentstatus.NewPermanentErrorEvent(errors.New(text)))
-	default:
-		h.report(componentstatus.NewRecoverableErrorEvent(errors.New(text)))
+	for h.report != nil {
+		v, now := h.verdict(), time.Now()
+		news := v.status != h.told.status || v.key != h.told.key || v.message != h.told.message
+		if !news && (v.text == h.told.text || now.Sub(h.toldAt) < refreshAfter) {
+			break
+		}
+		h.told, h.toldAt, h.telling = v, now, true
+		report := h.report
+		h.mu.Unlock()
+		switch v.status {
+		case componentstatus.StatusOK:
+			report(componentstatus.NewEvent(v.status))
+		case componentstatus.StatusPermanentError:
+			report(componentstatus.NewPermanentErrorEvent(errors.New(v.text)))
+		default:
+			report(componentstatus.NewRecoverableErrorEvent(errors.New(v.text)))
+		}
+		h.mu.Lock()
+		h.telling = false
 	}
+	h.quiet.Broadcast()
 }
 
 // silence ends the reports of status: a component that shuts down must not report any.
@@ -143,4 +193,7 @@ func (h *health) silence() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.report = nil
+	for h.telling {
+		h.quiet.Wait()
+	}
 }
