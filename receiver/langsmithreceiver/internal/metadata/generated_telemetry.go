@@ -43,6 +43,7 @@ type TelemetryBuilder struct {
 	ReceiverLangsmithProjects            metric.Int64ObservableGauge
 	ReceiverLangsmithReconcileDifference metric.Int64Counter
 	ReceiverLangsmithReconcileHours      metric.Int64Counter
+	ReceiverLangsmithRunDelay            metric.Float64Histogram
 	ReceiverLangsmithRunsDropped         metric.Int64Counter
 	ReceiverLangsmithRunsDuplicate       metric.Int64Counter
 	ReceiverLangsmithRunsEmitted         metric.Int64Counter
@@ -329,6 +330,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_langsmith_reconcile_hours",
 		metric.WithDescription("Hours of a project that were compared with LangSmith, with outcome equal, different, skipped (they differ, and reading the ids would take too many requests) or failed. [Alpha]"),
 		metric.WithUnit("{hour}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithRunDelay, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_langsmith_run_delay",
+		metric.WithDescription("Time from the end of a run until the pipeline accepted it. Runs that were read as a backlog are left out. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 2.5, 5, 10, 15, 20, 25, 30, 35, 45, 60, 90, 120, 300, 900, 3600, 14400, 86400}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverLangsmithRunsDropped, err = builder.meter.Int64Counter(

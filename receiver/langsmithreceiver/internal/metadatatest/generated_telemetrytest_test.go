@@ -63,6 +63,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverLangsmithPageShrinks.Add(context.Background(), 1)
 	tb.ReceiverLangsmithReconcileDifference.Add(context.Background(), 1)
 	tb.ReceiverLangsmithReconcileHours.Add(context.Background(), 1)
+	tb.ReceiverLangsmithRunDelay.Record(context.Background(), 1)
 	tb.ReceiverLangsmithRunsDropped.Add(context.Background(), 1)
 	tb.ReceiverLangsmithRunsDuplicate.Add(context.Background(), 1)
 	tb.ReceiverLangsmithRunsEmitted.Add(context.Background(), 1)
@@ -117,6 +118,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverLangsmithReconcileHours(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithRunDelay(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverLangsmithRunsDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},

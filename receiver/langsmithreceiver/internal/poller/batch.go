@@ -33,6 +33,8 @@ type batch struct {
 	spans   ptrace.SpanSlice
 	entries []cursor.Entry
 	bytes   int
+	// ends are the ends of the runs whose delay is measured.
+	ends []langsmith.Time
 }
 
 // add translates a run; it needs the worker's lock.
@@ -76,8 +78,8 @@ func (l *lane) flush(ctx context.Context) error {
 	if len(b.entries) == 0 {
 		return ctx.Err()
 	}
-	traces, entries := b.traces, b.entries
-	b.traces, b.spans, b.entries, b.bytes = ptrace.Traces{}, ptrace.SpanSlice{}, nil, 0
+	traces, entries, ends := b.traces, b.entries, b.ends
+	b.traces, b.spans, b.entries, b.bytes, b.ends = ptrace.Traces{}, ptrace.SpanSlice{}, nil, 0, nil
 	spans := traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
 	l.mu.Lock()
 	l.lineage.Relink(spans)
@@ -100,6 +102,9 @@ func (l *lane) flush(ctx context.Context) error {
 	l.mu.Unlock()
 	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsDropped, dropped)
 	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsEmitted, len(entries)-dropped)
+	if dropped == 0 {
+		l.Meters.delays(ends, langsmith.TimeOf(time.Now()))
+	}
 	l.save(ctx)
 	return nil
 }

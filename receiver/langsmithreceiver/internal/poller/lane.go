@@ -26,6 +26,8 @@ var (
 type lane struct {
 	*worker
 	batch batch
+	// fresh says that the task is not about a backlog, so that the delay of its runs is ours.
+	fresh bool
 	// asked is the window of the first page's query, which the following ones have to repeat.
 	asked cursor.Window
 }
@@ -200,6 +202,9 @@ func (l *lane) row(task *cursor.Task, run *langsmith.Run, now langsmith.Time, c 
 	}
 	switch decision.Action {
 	case cursor.Emit:
+		if l.fresh && run.End != 0 {
+			l.batch.ends = append(l.batch.ends, run.End)
+		}
 		l.add(run, decision.Entry)
 		return
 	case cursor.EmitUnfinished:

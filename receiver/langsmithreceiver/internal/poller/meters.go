@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -18,6 +19,7 @@ type Meters struct {
 	builder  *metadata.TelemetryBuilder
 	receiver attribute.KeyValue
 	plain    metric.MeasurementOption
+	record   []metric.RecordOption // plain, made once since it is used for every run
 
 	// read returns the state of the poller that runs, nil when there was none yet; see observe.
 	read   atomic.Pointer[func() gauges]
@@ -30,10 +32,12 @@ type Meters struct {
 // NewMeters counts under the id of a receiver.
 func NewMeters(builder *metadata.TelemetryBuilder, receiverID string) *Meters {
 	receiver := attribute.String("receiver", receiverID)
+	plain := metric.WithAttributeSet(attribute.NewSet(receiver))
 	return &Meters{
 		builder:  builder,
 		receiver: receiver,
-		plain:    metric.WithAttributeSet(attribute.NewSet(receiver)),
+		plain:    plain,
+		record:   []metric.RecordOption{plain},
 		named:    map[string]metric.MeasurementOption{},
 	}
 }
@@ -47,6 +51,13 @@ func (m *Meters) add(counter metric.Int64Counter, n int) {
 func (m *Meters) addWith(counter metric.Int64Counter, n int, key, value string) {
 	if n > 0 {
 		counter.Add(context.Background(), int64(n), m.with(key, value))
+	}
+}
+
+// delays notes how long ago runs ended. An end by a clock that is ahead of ours counts as now.
+func (m *Meters) delays(ends []langsmith.Time, now langsmith.Time) {
+	for _, end := range ends {
+		m.builder.ReceiverLangsmithRunDelay.Record(context.Background(), max(time.Duration(now-end).Seconds(), 0), m.record...)
 	}
 }
 

@@ -25,39 +25,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestFreshness measures how long complete runs take from their end to the pipeline.
-func TestFreshness(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		seen := map[string]time.Time{}
-		r := rand.New(rand.NewPCG(1, 1))
-		for n := range 200 {
-			start := time.Now().Add(time.Duration(r.Int64N(int64(time.Hour))))
-			end := start.Add(time.Duration(r.Int64N(int64(2 * time.Minute))))
-			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: end, priced: end})
-		}
-		w.start()
-		late := 0
-		for range 4000 {
-			time.Sleep(time.Second)
-			w.sink.mu.Lock()
-			for _, row := range w.server.rows {
-				id := row.id.String()
-				if _, ok := seen[id]; !ok && w.sink.delivered[id] > 0 {
-					seen[id] = time.Now()
-					if time.Since(row.ends) > w.cursor.Interval+5*time.Second {
-						late++
-					}
-				}
-			}
-			w.sink.mu.Unlock()
-		}
-		w.stop()
-		w.check("freshness")
-		assert.LessOrEqual(t, late, len(w.server.rows)/20)
-	})
-}
-
 // TestAPipelineThatRefusesStopsTheReading checks that the same batch comes again and nothing more is read.
 func TestAPipelineThatRefusesStopsTheReading(t *testing.T) {
 	for _, mutates := range []bool{false, true} {

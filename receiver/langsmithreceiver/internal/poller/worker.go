@@ -140,7 +140,7 @@ func (w *worker) sleep(ctx context.Context, d time.Duration) {
 
 // run reads a task to its end and draws the consequences.
 func (w *worker) run(ctx context.Context, task *cursor.Task) {
-	l := &lane{worker: w, batch: batch{keep: w.Consumer.Capabilities().MutatesData}}
+	l := &lane{worker: w, batch: batch{keep: w.Consumer.Capabilities().MutatesData}, fresh: task.Kind != cursor.KindBackfill}
 	err := l.read(ctx, task)
 	w.save(ctx)
 	if ctx.Err() == nil {
