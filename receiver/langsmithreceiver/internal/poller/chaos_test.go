@@ -19,9 +19,9 @@ import (
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
-// More histories take longer and find more: go test -run Chaos -histories 1000. A seed that fails is run alone by
+// More histories take longer and find more: go test -run Chaos -histories 10000. A seed that fails is run alone by
 // go test -run 'Chaos/seed_17$' -histories 18.
-var histories = flag.Int("histories", 60, "random histories of TestChaos")
+var histories = flag.Int("histories", defaultHistories, "random histories of TestChaos")
 
 // fate decides by what something is, and not by when its turn comes: goroutines that run at the same moment do so in
 // any order, and a seed has to give the same history all the same.
@@ -123,6 +123,7 @@ func (w *world) traffic(r *rand.Rand, n int, from time.Time, length time.Duratio
 func TestChaos(t *testing.T) {
 	for seed := range uint64(*histories) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { chaos(t, seed) })
 		})
 	}

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,10 +50,44 @@ type server struct {
 	// fault decides about a request: an error, and after how many rows it strikes; -1 for before the first.
 	fault   func(q langsmith.RunQuery) (int, error)
 	queries int
-	fetched int
 	counts  int
 	// noStats is what a count fails with.
 	noStats error
+
+	index   map[langsmith.UUID][]indexed
+	indexed int // how many rows are in the index
+}
+
+// indexed is a row with its start as the API tells it.
+type indexed struct {
+	start langsmith.Time
+	row   int
+}
+
+// find returns the rows of a project that are visible in a window, oldest first. It needs mu.
+func (s *server) find(project langsmith.UUID, from, to langsmith.Time, ids []langsmith.UUID) []*row {
+	if s.indexed != len(s.rows) {
+		s.index, s.indexed = map[langsmith.UUID][]indexed{}, len(s.rows)
+		for i, r := range s.rows {
+			s.index[r.project] = append(s.index[r.project], indexed{langsmith.TimeOf(r.start), i})
+		}
+		for _, of := range s.index {
+			slices.SortStableFunc(of, func(a, b indexed) int { return cmp.Compare(a.start, b.start) })
+		}
+	}
+	of := s.index[project]
+	first, _ := slices.BinarySearchFunc(of, from, func(x indexed, from langsmith.Time) int { return cmp.Compare(x.start, from) })
+	now := time.Now()
+	var found []*row
+	for _, x := range of[first:] {
+		if x.start >= to {
+			break
+		}
+		if r := &s.rows[x.row]; !r.arrives.After(now) && (len(ids) == 0 || slices.Contains(ids, r.id)) {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 func (s *server) Detect(context.Context) (langsmith.Server, error) {
@@ -77,13 +112,7 @@ func (s *server) CountRuns(ctx context.Context, q langsmith.CountQuery) (n int64
 	if s.noStats != nil || ctx.Err() != nil {
 		return 0, s.noStats
 	}
-	for _, r := range s.rows {
-		start := langsmith.TimeOf(r.start)
-		if r.project == q.ProjectID && !r.arrives.After(time.Now()) && q.MinStart <= start && start < q.MaxStart {
-			n++
-		}
-	}
-	return n, nil
+	return int64(len(s.find(q.ProjectID, q.MinStart, q.MaxStart, nil))), nil
 }
 
 func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
@@ -104,22 +133,17 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 	if s.fault != nil {
 		strikes, fault = s.fault(q)
 	}
-	var found []row
-	now := time.Now()
-	for _, r := range s.rows {
-		start := langsmith.TimeOf(r.start)
-		if r.project == q.ProjectID && !r.arrives.After(now) && q.MinStart <= start && start < q.MaxStart &&
-			(len(q.IDs) == 0 || slices.Contains(q.IDs, r.id)) {
-			found = append(found, r)
-		}
+	found := s.find(q.ProjectID, q.MinStart, q.MaxStart, q.IDs)
+	if s.api != langsmith.VersionV1 { // newest first, and those of the same start in the order in which they came
+		slices.SortStableFunc(found, func(a, b *row) int { return b.start.Compare(a.start) })
 	}
-	slices.SortStableFunc(found, func(a, b row) int {
-		if s.api == langsmith.VersionV1 {
-			return a.start.Compare(b.start)
-		}
-		return b.start.Compare(a.start)
-	})
-	pageSize := s.pageSize
+	now := time.Now()
+	from, _ := strconv.Atoi(q.Cursor)
+	to := min(from+s.pageSize, len(found))
+	var rows []row // a test may change those of the server meanwhile
+	for _, r := range found[min(from, to):to] {
+		rows = append(rows, *r)
+	}
 	s.mu.Unlock()
 	if ctx.Err() != nil {
 		return langsmith.Page{}, &langsmith.Error{Op: "query runs", Err: ctx.Err()}
@@ -127,11 +151,9 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 	if fault != nil && strikes < 0 {
 		return langsmith.Page{}, fault
 	}
-	from, _ := strconv.Atoi(q.Cursor)
-	to := min(from+pageSize, len(found))
 	page := langsmith.Page{}
 	var run langsmith.Run
-	for i, r := range found[min(from, to):to] {
+	for i, r := range rows {
 		if fault != nil && i >= strikes {
 			return page, fault
 		}
@@ -153,9 +175,6 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 			return page, err
 		}
 		page.Runs++
-		s.mu.Lock()
-		s.fetched++
-		s.mu.Unlock()
 	}
 	if fault != nil {
 		return page, fault
