@@ -271,7 +271,7 @@ func TestStorageErrorsFailTheStart(t *testing.T) {
 		"no storage":  {map[component.ID]component.Component{id: notStorage}, `storage: extension "memory" does not store anything: use one such as file_storage`},
 		"in use":      {map[component.ID]component.Component{id: &memoryStorage{open: true}}, `storage: cannot open extension "memory": file already exists`},
 		"unreadable":  {map[component.ID]component.Component{id: &memoryStorage{values: map[string][]byte{"checkpoint": []byte("{")}}}, `storage: stored checkpoint is unreadable: key "checkpoint" (memory): restore it from a backup, or move the storage away to start anew by start_time or initial_lookback`},
-		"from future": {map[component.ID]component.Component{id: &memoryStorage{values: map[string][]byte{"checkpoint": []byte(`{"version":2}`)}}}, `storage: stored checkpoint was written by a newer version (memory): run that version again, or move the storage away to start anew by start_time or initial_lookback`},
+		"from future": {map[component.ID]component.Component{id: &memoryStorage{values: map[string][]byte{"checkpoint": []byte(`{"version":99}`)}}}, `storage: stored checkpoint was written by a newer version (memory): run that version again, or move the storage away to start anew by start_time or initial_lookback`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(server)

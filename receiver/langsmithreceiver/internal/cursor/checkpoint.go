@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
-// Version is the format of what is stored. A newer one is refused.
-const Version = 1
+// Version is the format of what is stored. A newer one is refused. Version 1 did not hold the usage of runs.
+const Version = 2
 
 // maxSeenInBucket is more ids than any project has in 30 seconds; a larger count is a sign of damage.
 const maxSeenInBucket = 1 << 24
@@ -68,7 +69,7 @@ func (p *Project) Changes(prefix string) ([]Change, error) {
 	}
 	for _, start := range p.starts() {
 		b := p.buckets[start]
-		rec.Buckets = append(rec.Buckets, bucketInRecord{Start: start, Seen: len(b.index), Waiting: len(b.waiting)})
+		rec.Buckets = append(rec.Buckets, bucketInRecord{Start: start, Seen: b.n, Waiting: len(b.waiting)})
 		for i, s := range b.segments {
 			if s.dirty {
 				changes = append(changes, Change{Key: seenKey(prefix, start, i), Value: s.data})
@@ -141,10 +142,27 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 		return nil, err
 	}
 	p.Saved()
+	if rec.Version < Version {
+		p.rewrite()
+	}
 	return p, nil
 }
 
+// rewrite has everything stored again, in the present format.
+func (p *Project) rewrite() {
+	p.dirty = true
+	for _, b := range p.buckets {
+		for i := range b.segments {
+			b.segments[i].dirty = true
+		}
+	}
+}
+
 func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][]byte, error)) error {
+	size := seenEntrySize
+	if rec.Version == 1 {
+		size = seenEntrySizeV1
+	}
 	for _, r := range rec.Buckets {
 		if r.Start != bucketStart(r.Start) || r.Seen < 0 || r.Seen > maxSeenInBucket || r.Waiting < 0 {
 			return fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
@@ -173,14 +191,18 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 				continue
 			}
 			want := min(r.Seen-i*segmentEntries, segmentEntries)
-			if len(v) != want*seenEntrySize {
+			if len(v) != want*size {
 				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[i])
 			}
-			for ; len(v) > 0; v = v[seenEntrySize:] {
-				b.append(langsmith.UUID(v[:16]), binary.LittleEndian.Uint32(v[16:]))
+			for ; len(v) > 0; v = v[size:] {
+				used := usage{tokens: unknownTokens}
+				if size == seenEntrySize {
+					used = usage{binary.LittleEndian.Uint32(v[20:]), math.Float32frombits(binary.LittleEndian.Uint32(v[24:]))}
+				}
+				b.put(langsmith.UUID(v[:16]), binary.LittleEndian.Uint32(v[16:]), used)
 			}
 		}
-		if len(b.index) != r.Seen {
+		if b.n != r.Seen {
 			return fmt.Errorf("%w: key %q", ErrCorrupt, keys[0])
 		}
 		p.seen += r.Seen

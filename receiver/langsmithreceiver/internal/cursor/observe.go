@@ -47,6 +47,7 @@ type Entry struct {
 	ID       langsmith.UUID
 	Start    langsmith.Time
 	revision uint32
+	usage    usage
 }
 
 // Observe decides about a row of a task. The run is not kept. A run that is to be emitted counts as known from
@@ -97,7 +98,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Wait, Late: late}
 	}
 	p.inFlight[run.ID] = struct{}{}
-	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, revisionOf(run)}}
+	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, revisionOf(run), usageOf(run)}}
 }
 
 // observeKnown decides about a run that went out before.
@@ -111,10 +112,10 @@ func (p *Project) observeKnown(run *langsmith.Run, have uint32) Decision {
 	case p.cfg.EmitUpdates && run.Finished():
 		// The revision is noted when the run has gone out.
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revision}}
+		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revision, usageOf(run)}}
 	}
 	p.dropWaiting(run.ID, run.Start)
-	p.remember(run.ID, run.Start, revision)
+	p.remember(run.ID, run.Start, revision, usageOf(run))
 	return Decision{Action: Updated}
 }
 
@@ -211,7 +212,7 @@ func (p *Project) Accept(entries []Entry) {
 		delete(p.inFlight, e.ID)
 		p.dropWaiting(e.ID, e.Start)
 		if p.retained(e.Start) {
-			p.remember(e.ID, e.Start, e.revision)
+			p.remember(e.ID, e.Start, e.revision, e.usage)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package cursor
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -411,7 +413,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	assert.Empty(t, changes(t, q))
 	assert.Equal(t, []any{p.head, p.floor, p.swept, p.gaps, p.seen, p.waiting}, []any{q.head, q.floor, q.swept, q.gaps, q.seen, q.waiting})
 	for start, b := range p.buckets {
-		assert.Equal(t, b.index, q.buckets[start].index)
+		assert.Equal(t, b.segments, q.buckets[start].segments)
 	}
 	task := q.Next(begin + second)
 	for n := range uint64(2*segmentEntries + 10) {
@@ -421,6 +423,72 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	none, err := load(nil)
 	require.NoError(t, err)
 	assert.Nil(t, none)
+}
+
+// TestCheckpointsOfVersion1AreRead checks that a checkpoint without the usage of runs is taken over, and is stored in
+// the present format at once.
+func TestCheckpointsOfVersion1AreRead(t *testing.T) {
+	p, stored := filled(t)
+	stored["p"] = []byte(strings.Replace(string(stored["p"]), `"version":2`, `"version":1`, 1))
+	for key, value := range stored {
+		if strings.Contains(key, "/seen/") {
+			var old []byte
+			for ; len(value) > 0; value = value[seenEntrySize:] {
+				old = append(old, value[:seenEntrySizeV1]...)
+			}
+			stored[key] = old
+		}
+	}
+	q, err := load(stored)
+	require.NoError(t, err)
+	for round := range 2 {
+		assert.Equal(t, p.seen, q.seen)
+		task := q.Next(begin + second)
+		for n := range uint64(2*segmentEntries + 10) {
+			require.Equal(t, Duplicate, q.Observe(task, finished(n+1, begin-30*second), begin).Action)
+		}
+		runs, used := q.Known(Window{begin - minute, begin})
+		assert.EqualValues(t, p.seen+1, runs)
+		assert.True(t, used.Unknown)
+		if round == 0 {
+			for _, c := range changes(t, q) {
+				stored[c.Key] = slices.Clone(c.Value)
+			}
+			q.Saved()
+			assert.Contains(t, string(stored["p"]), `"version":2`)
+			q, err = load(stored)
+			require.NoError(t, err)
+			assert.Empty(t, changes(t, q))
+		}
+	}
+}
+
+// TestKnownUsage checks that calls of models count once, with what they used last, and that nothing else does.
+func TestKnownUsage(t *testing.T) {
+	p, task := live(t)
+	window := Window{bucketStart(begin - minute), begin}
+	chain := finished(1, begin-30*second)
+	chain.RunType = langsmith.RunTypeChain
+	call := finished(2, begin-40*second)
+	parts := finished(3, begin-50*second)
+	parts.TotalTokens, parts.PromptTokens, parts.CompletionTokens = langsmith.Count{}, langsmith.Count{Value: 3}, langsmith.Count{Value: 4}
+	for _, run := range []*langsmith.Run{chain, call, parts} {
+		p.Accept([]Entry{p.Observe(task, run, begin).Entry})
+	}
+	runs, used := p.Known(window)
+	assert.EqualValues(t, 3, runs)
+	assert.Equal(t, Usage{Tokens: 17, Cost: 1}, used)
+
+	call.TotalTokens.Value, call.TotalCost.Value = 20, 0.75
+	require.Equal(t, Updated, p.Observe(task, call, begin).Action)
+	_, used = p.Known(window)
+	assert.Equal(t, Usage{Tokens: 27, Cost: 1.25}, used)
+
+	absurd := finished(4, begin-45*second)
+	absurd.TotalTokens.Value = 1 << 40
+	p.Accept([]Entry{p.Observe(task, absurd, begin).Entry})
+	_, used = p.Known(window)
+	assert.True(t, used.Unknown)
 }
 
 // TestAcknowledgementsWriteLittle checks that one more id does not rewrite all of its bucket.
@@ -450,14 +518,15 @@ func TestUnreadableCheckpointsAreRefused(t *testing.T) {
 			assert.ErrorIs(t, err, ErrCorrupt, "%s %s", key, name)
 		}
 	}
-	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":1`, `"version":2`, 1))})
+	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":2`, `"version":3`, 1))})
 	assert.ErrorIs(t, err, ErrNewer)
 }
 
 func FuzzLoad(f *testing.F) {
 	_, stored := filled(f)
 	f.Add(stored["p"], stored[seenKey("p", begin-30*second, 0)], stored[waitingKey("p", begin-minute)])
-	f.Add([]byte(`{"version":1,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySize), make([]byte, waitingEntrySize))
+	f.Add([]byte(`{"version":2,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySize), make([]byte, waitingEntrySize))
+	f.Add([]byte(`{"version":1,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySizeV1), make([]byte, waitingEntrySize))
 	f.Fuzz(func(t *testing.T, record, seen, waiting []byte) {
 		p, err := Load(testConfig, "p", func(keys []string) ([][]byte, error) {
 			values := make([][]byte, len(keys))
@@ -504,5 +573,41 @@ func BenchmarkObserve(b *testing.B) {
 			task = p.Next(begin)
 			b.StartTimer()
 		}
+	}
+}
+
+// BenchmarkRemember measures what an id costs that is kept against repeats, in buckets of busy and of quiet projects.
+func BenchmarkRemember(b *testing.B) {
+	for _, inBucket := range []int{10, 1000, 30_000} {
+		b.Run(strconv.Itoa(inBucket), func(b *testing.B) {
+			const runs = 300_000
+			ids := make([]langsmith.UUID, runs)
+			for i := range ids {
+				binary.BigEndian.PutUint64(ids[i][:], rand.Uint64())
+				binary.BigEndian.PutUint64(ids[i][8:], rand.Uint64())
+			}
+			heap := func() float64 {
+				var stats runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&stats)
+				return float64(stats.HeapAlloc)
+			}
+			var bytes float64
+			for b.Loop() {
+				b.StopTimer()
+				before := heap()
+				b.StartTimer()
+				var m memory
+				for i, id := range ids {
+					m.remember(id, langsmith.Time(i/inBucket)*bucketLength, 1, usage{1, 1})
+				}
+				b.StopTimer()
+				bytes = heap() - before
+				require.Equal(b, runs, m.seen)
+				b.StartTimer()
+			}
+			b.ReportMetric(bytes/runs, "B/run")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/runs, "ns/run")
+		})
 	}
 }

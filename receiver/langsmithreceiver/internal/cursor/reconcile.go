@@ -35,7 +35,7 @@ func (p *Project) reconcileEnd() langsmith.Time {
 	runs := 0
 	for at := p.checked; at < end; at += bucketLength {
 		if b := p.buckets[at]; b != nil {
-			if runs += len(b.index); runs >= p.cfg.ReconcileRuns {
+			if runs += b.n; runs >= p.cfg.ReconcileRuns {
 				return at + bucketLength
 			}
 		}
@@ -58,21 +58,23 @@ func (p *Project) skipReconcile(t langsmith.Time) {
 	}
 }
 
-// Known is how many runs of a window of [KindReconcile] went out or are waiting.
-func (p *Project) Known(w Window) (runs int64) {
+// Known is what is known of the runs of a window of [KindReconcile]: how many went out or are waiting, and what the
+// calls of models among those that went out used.
+func (p *Project) Known(w Window) (runs int64, used Usage) {
 	for at := w.From; at < w.To; at += bucketLength {
 		b := p.buckets[at]
 		if b == nil {
 			continue
 		}
-		runs += int64(len(b.index))
+		runs += int64(b.n)
+		b.usages(&used)
 		for id := range b.waiting {
-			if _, both := b.index[id]; !both {
+			if b.find(id) < 0 {
 				runs++
 			}
 		}
 	}
-	return runs
+	return runs, used
 }
 
 func (p *Project) reconciled(t *Task) {

@@ -1,7 +1,6 @@
 package cursor
 
 import (
-	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
@@ -13,10 +12,6 @@ const (
 	// bucketLength is the range of start times that share a bucket. What is remembered is stored and forgotten
 	// by the bucket.
 	bucketLength = langsmith.Time(30 * time.Second)
-	// segmentEntries bounds what one acknowledgement has to write again in a bucket that many runs started in.
-	segmentEntries = 2048
-	// seenEntrySize is an id and a revision.
-	seenEntrySize = 16 + 4
 	// waitingEntrySize is an id, a start and a deadline.
 	waitingEntrySize = 16 + 8 + 8
 )
@@ -24,21 +19,13 @@ const (
 // bucket holds what is remembered of the runs that started within 30 seconds.
 type bucket struct {
 	start langsmith.Time
-	// index maps an id to its position, counted over all segments.
-	index    map[langsmith.UUID]uint32
-	segments []segment
-	waiting  map[langsmith.UUID]*Waiting
+	emitted
+	waiting map[langsmith.UUID]*Waiting
 	// waitingDirty says that waiting changed since it was stored.
 	waitingDirty bool
 	// storedSegments and storedWaiting say what storage holds, so that it can be deleted.
 	storedSegments int
 	storedWaiting  bool
-}
-
-// segment is a run of ids in the form in which they are stored.
-type segment struct {
-	data  []byte
-	dirty bool
 }
 
 // Waiting is a run that was read but is not ready to go out.
@@ -91,41 +78,14 @@ func (m *memory) revision(id langsmith.UUID, start langsmith.Time) (uint32, bool
 	if b == nil {
 		return 0, false
 	}
-	position, ok := b.index[id]
-	if !ok {
-		return 0, false
-	}
-	entry := b.segments[position/segmentEntries].data[position%segmentEntries*seenEntrySize:]
-	return binary.LittleEndian.Uint32(entry[16:]), true
+	return b.revision(id)
 }
 
-// remember marks a run as emitted, or notes its new revision.
-func (m *memory) remember(id langsmith.UUID, start langsmith.Time, revision uint32) {
-	b := m.bucket(start)
-	position, known := b.index[id]
-	if known {
-		s := &b.segments[position/segmentEntries]
-		binary.LittleEndian.PutUint32(s.data[position%segmentEntries*seenEntrySize+16:], revision)
-		s.dirty = true
-		return
+// remember marks a run as emitted, or notes its new revision and usage.
+func (m *memory) remember(id langsmith.UUID, start langsmith.Time, revision uint32, usage usage) {
+	if m.bucket(start).put(id, revision, usage) {
+		m.seen++
 	}
-	b.append(id, revision)
-	b.segments[len(b.segments)-1].dirty = true
-	m.seen++
-}
-
-func (b *bucket) append(id langsmith.UUID, revision uint32) {
-	position := uint32(len(b.index))
-	if int(position) == len(b.segments)*segmentEntries {
-		b.segments = append(b.segments, segment{})
-	}
-	s := &b.segments[len(b.segments)-1]
-	s.data = append(s.data, id[:]...)
-	s.data = binary.LittleEndian.AppendUint32(s.data, revision)
-	if b.index == nil {
-		b.index = map[langsmith.UUID]uint32{}
-	}
-	b.index[id] = position
 }
 
 func (m *memory) wait(id langsmith.UUID, start langsmith.Time) *Waiting {
@@ -164,14 +124,14 @@ func (m *memory) dropWaiting(id langsmith.UUID, start langsmith.Time) {
 // forget drops the emitted ids of every bucket that keep refuses, and buckets that hold nothing.
 func (m *memory) forget(keep func(Window) bool) {
 	for start, b := range m.buckets {
-		if len(b.index) > 0 && !keep(Window{start, start + bucketLength}) {
-			m.seen -= len(b.index)
+		if b.n > 0 && !keep(Window{start, start + bucketLength}) {
+			m.seen -= b.n
 			for i := range b.storedSegments {
 				m.forgotten = append(m.forgotten, seenKey("", start, i))
 			}
-			b.index, b.segments, b.storedSegments = nil, nil, 0
+			b.emitted, b.storedSegments = emitted{}, 0
 		}
-		if len(b.index) == 0 && len(b.waiting) == 0 {
+		if b.n == 0 && len(b.waiting) == 0 {
 			if b.storedWaiting {
 				m.forgotten = append(m.forgotten, waitingKey("", start))
 			}

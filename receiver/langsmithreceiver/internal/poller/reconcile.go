@@ -18,7 +18,7 @@ const reconcileShare = 0.05
 // afterwards, like any that came late.
 func (l *lane) reconcile(ctx context.Context, task *cursor.Task) error {
 	l.mu.Lock()
-	known := l.cursor.Known(task.Window)
+	known, _ := l.cursor.Known(task.Window)
 	l.mu.Unlock()
 	theirs, counted, err := l.count(ctx, task.Window)
 	if err != nil {
