@@ -36,9 +36,20 @@ func (c Class) String() string {
 // window is what LangSmith counts requests over.
 const window = 10 * time.Second
 
-// ceilings is how many requests LangSmith Cloud allows within a window for one key, as published.
-// That of the statistics is the one of the USA, which is the lowest.
+// ceilings is how many requests LangSmith Cloud allows within a window for one key, as published. That of the
+// statistics is the one of the USA, which is the lowest; what is published for the EU is statsEU, and nothing for other
+// regions.
 var ceilings = [classes]float64{ClassOther: 1000, ClassRunsV1: 10, ClassRunsV2: 300, ClassStats: 1}
+
+const statsEU = 20
+
+// ceiling is the limit of a class at an endpoint of LangSmith Cloud.
+func ceiling(endpoint string, class Class) float64 {
+	if class == ClassStats && region(endpoint) == "eu" {
+		return statsEU
+	}
+	return ceilings[class]
+}
 
 const (
 	// planned is the share of a ceiling that we use, since others may use the same key.
@@ -85,13 +96,13 @@ func NewBudget(endpoint string) *Budget { return newBudget(endpoint, 1) }
 // newBudget is a share of a budget of which there are as many in other processes.
 func newBudget(endpoint string, shares int) *Budget {
 	b := &Budget{}
-	for i, n := range ceilings {
+	for i, class := range Classes {
 		if !isCloud(endpoint) {
 			b.buckets[i] = newBucket(unpublished)
 			b.buckets[i].learns = true
 			continue
 		}
-		b.buckets[i] = newBucket(n / float64(max(shares, 1)))
+		b.buckets[i] = newBucket(ceiling(endpoint, class) / float64(max(shares, 1)))
 	}
 	return b
 }

@@ -51,6 +51,26 @@ func TestBudgetKeepsPublishedLimits(t *testing.T) {
 	}
 }
 
+// TestBudgetOfTheRegions checks that only the EU, for which more is published, gets more statistics.
+func TestBudgetOfTheRegions(t *testing.T) {
+	for endpoint, limit := range map[string]int{
+		cloud: 1, "https://eu.api.smith.langchain.com": 20, "https://EU.api.smith.langchain.com": 20, "https://apac.api.smith.langchain.com": 1,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := NewBudget(endpoint)
+			time.Sleep(time.Hour)
+			var times []time.Time
+			for range 5 * limit {
+				_, err := b.Wait(t.Context(), ClassStats)
+				require.NoError(t, err)
+				times = append(times, time.Now())
+			}
+			assert.LessOrEqual(t, most(times), limit, endpoint)
+			assert.GreaterOrEqual(t, most(times), limit*80/100, "and uses what it may")
+		})
+	}
+}
+
 func TestBudgetCountsAllRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(cloud)

@@ -60,10 +60,24 @@ func UIBase(endpoint string) string {
 
 // isCloud tells whether a normalized endpoint is LangSmith's own service.
 func isCloud(base string) bool {
+	host := hostOf(base)
+	return host == "api."+cloudDomain || strings.HasSuffix(host, ".api."+cloudDomain)
+}
+
+// region is the part of a cloud endpoint's host that names its region, such as eu; empty for the first one, and for
+// other servers.
+func region(base string) string {
+	name, ok := strings.CutSuffix(hostOf(base), ".api."+cloudDomain)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+func hostOf(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
-		return false
+		return ""
 	}
-	host := strings.ToLower(u.Hostname())
-	return host == "api."+cloudDomain || strings.HasSuffix(host, ".api."+cloudDomain)
+	return strings.ToLower(u.Hostname())
 }
