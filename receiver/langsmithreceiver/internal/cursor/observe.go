@@ -86,6 +86,10 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 			return Decision{}
 		}
 	}
+	if w != nil && w.changed && run.Finished() { // what it was like before is forgotten already
+		p.inFlight[run.ID] = struct{}{}
+		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revisionOf(run), usageOf(run)}}
+	}
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
 	if action == Wait {
@@ -120,21 +124,32 @@ func (p *Project) observeKnown(run *langsmith.Run, have uint32) Decision {
 }
 
 // observeIdentity decides about a row of a sweep, which has no more than identity, times and status, and what makes
-// the revision if updates go out.
+// the revision if updates go out or the task measures.
 func (p *Project) observeIdentity(t *Task, run *langsmith.Run, w *Waiting, now langsmith.Time) Decision {
+	_, out := p.inFlight[run.ID]
+	have, known := p.revision(run.ID, run.Start)
+	if t.measures {
+		t.measure(run, !known && (out || w != nil))
+	}
 	if w != nil {
 		if run.Finished() && w.Deadline == 0 {
 			w.due = min(w.due, now)
 		}
 		return Decision{}
 	}
-	if _, ok := p.inFlight[run.ID]; ok {
+	switch {
+	case out:
 		return Decision{}
-	}
-	if have, ok := p.revision(run.ID, run.Start); ok {
-		if p.cfg.EmitUpdates && run.Finished() && revisionOf(run) != have {
+	case known && p.cfg.EmitUpdates && run.Finished():
+		if revisionOf(run) != have {
 			p.askFor(run, now)
+			p.wait(run.ID, run.Start).changed = true
 		}
+		return Decision{}
+	case known && t.measures && revisionOf(run) != have:
+		p.remember(run.ID, run.Start, revisionOf(run), usageOf(run))
+		return Decision{Action: Updated}
+	case known:
 		return Decision{}
 	}
 	// Below the floor ids are forgotten, and a gap will be read anyway.

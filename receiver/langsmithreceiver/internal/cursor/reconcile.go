@@ -77,6 +77,66 @@ func (p *Project) Known(w Window) (runs int64, used Usage) {
 	return runs, used
 }
 
+// tally is what a comparison by tokens and cost adds up of the rows that it reads.
+type tally struct {
+	measures bool
+	// all is the usage of the calls of models, and unsent that of those which are known and did not go out yet.
+	all, unsent Usage
+	// callers are the runs that made a call of a model.
+	callers map[langsmith.UUID]struct{}
+}
+
+// Measure has a task of [KindReconcile] look at tokens, cost and all else that makes a revision; its rows must have them.
+func (t *Task) Measure() { t.measures = true }
+
+// Measures reports whether a task has its rows measured.
+func (t *Task) Measures() bool { return t.measures }
+
+// measure adds up a row.
+func (t *tally) measure(run *langsmith.Run, unsent bool) {
+	if !callsModel(run) {
+		return
+	}
+	used := usageOf(run)
+	t.all.add(used)
+	if unsent {
+		t.unsent.add(used)
+	}
+	if !run.ParentID.IsZero() {
+		if t.callers == nil {
+			t.callers = map[langsmith.UUID]struct{}{}
+		}
+		t.callers[run.ParentID] = struct{}{}
+	}
+}
+
+// Read is what the calls of models used together that a task which measures has read, and which part of it did not go
+// out yet.
+func (t *Task) Read() (read, unsent Usage) { return t.all, t.unsent }
+
+// Wrapping is the part of it that calls used which did nothing but make another call of a model. A server may count
+// such a pair once.
+func (p *Project) Wrapping(t *Task) (used Usage) {
+	for at := t.Window.From; at < t.Window.To; at += bucketLength {
+		b := p.buckets[at]
+		if b == nil {
+			continue
+		}
+		for position := range b.n {
+			if _, calls := t.callers[langsmith.UUID(b.entry(position)[:16])]; calls {
+				used.add(b.usage(position))
+			}
+		}
+	}
+	return used
+}
+
+// Patient reports whether a window that cannot be compared now is worth another attempt. It is not once the ids of its
+// runs have been kept for long.
+func (p *Project) Patient(t *Task, now langsmith.Time) bool {
+	return time.Duration(now-t.Window.To) <= reconcilePatience+p.cfg.Lookback
+}
+
 func (p *Project) reconciled(t *Task) {
 	p.reconciling = false
 	p.checked, p.dirty = t.Window.To, true
@@ -85,7 +145,7 @@ func (p *Project) reconciled(t *Task) {
 
 // notReconciled tries again later, unless it is time to forget the window.
 func (p *Project) notReconciled(t *Task, now langsmith.Time) {
-	if time.Duration(now-t.Window.To) > reconcilePatience+p.cfg.Lookback {
+	if !p.Patient(t, now) {
 		p.reconciled(t)
 		return
 	}

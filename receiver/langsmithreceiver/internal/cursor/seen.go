@@ -40,6 +40,8 @@ type Waiting struct {
 	late bool
 	// missed marks a run that a comparison with LangSmith found.
 	missed bool
+	// changed marks a run that went out and is to go out again, since it changed.
+	changed bool
 }
 
 // memory is the buckets of a project by their start.

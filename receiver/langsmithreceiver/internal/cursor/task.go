@@ -54,6 +54,7 @@ type Task struct {
 
 	// found is how many runs were not known.
 	found int
+	tally
 
 	pages, rows int
 	// Lowest and highest start of all rows, and of those whose page was read in full.

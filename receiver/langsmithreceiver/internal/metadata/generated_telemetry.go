@@ -25,36 +25,38 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                                metric.Meter
-	mu                                   sync.Mutex
-	registrations                        []metric.Registration
-	ReceiverLangsmithAPIRequestDuration  metric.Float64Histogram
-	ReceiverLangsmithAPIRequests         metric.Int64Counter
-	ReceiverLangsmithBacklogWindows      metric.Int64ObservableGauge
-	ReceiverLangsmithBudgetUsed          metric.Float64ObservableGauge
-	ReceiverLangsmithBudgetWait          metric.Float64Counter
-	ReceiverLangsmithCheckpointAge       metric.Float64ObservableGauge
-	ReceiverLangsmithCheckpointWrites    metric.Int64Counter
-	ReceiverLangsmithDeprecatedAPI       metric.Int64ObservableGauge
-	ReceiverLangsmithLag                 metric.Float64ObservableGauge
-	ReceiverLangsmithLeader              metric.Int64ObservableGauge
-	ReceiverLangsmithPageShrinks         metric.Int64Counter
-	ReceiverLangsmithProjectLag          metric.Float64ObservableGauge
-	ReceiverLangsmithProjects            metric.Int64ObservableGauge
-	ReceiverLangsmithReconcileDifference metric.Int64Counter
-	ReceiverLangsmithReconcileHours      metric.Int64Counter
-	ReceiverLangsmithRunDelay            metric.Float64Histogram
-	ReceiverLangsmithRunsDropped         metric.Int64Counter
-	ReceiverLangsmithRunsDuplicate       metric.Int64Counter
-	ReceiverLangsmithRunsEmitted         metric.Int64Counter
-	ReceiverLangsmithRunsFetched         metric.Int64Counter
-	ReceiverLangsmithRunsGivenUp         metric.Int64Counter
-	ReceiverLangsmithRunsLate            metric.Int64Counter
-	ReceiverLangsmithRunsOdd             metric.Int64Counter
-	ReceiverLangsmithRunsPending         metric.Int64ObservableGauge
-	ReceiverLangsmithRunsRecovered       metric.Int64Counter
-	ReceiverLangsmithRunsSkipped         metric.Int64Counter
-	ReceiverLangsmithRunsUpdated         metric.Int64Counter
+	meter                                     metric.Meter
+	mu                                        sync.Mutex
+	registrations                             []metric.Registration
+	ReceiverLangsmithAPIRequestDuration       metric.Float64Histogram
+	ReceiverLangsmithAPIRequests              metric.Int64Counter
+	ReceiverLangsmithBacklogWindows           metric.Int64ObservableGauge
+	ReceiverLangsmithBudgetUsed               metric.Float64ObservableGauge
+	ReceiverLangsmithBudgetWait               metric.Float64Counter
+	ReceiverLangsmithCheckpointAge            metric.Float64ObservableGauge
+	ReceiverLangsmithCheckpointWrites         metric.Int64Counter
+	ReceiverLangsmithDeprecatedAPI            metric.Int64ObservableGauge
+	ReceiverLangsmithLag                      metric.Float64ObservableGauge
+	ReceiverLangsmithLeader                   metric.Int64ObservableGauge
+	ReceiverLangsmithPageShrinks              metric.Int64Counter
+	ReceiverLangsmithProjectLag               metric.Float64ObservableGauge
+	ReceiverLangsmithProjects                 metric.Int64ObservableGauge
+	ReceiverLangsmithReconcileCostDifference  metric.Float64Counter
+	ReceiverLangsmithReconcileDifference      metric.Int64Counter
+	ReceiverLangsmithReconcileHours           metric.Int64Counter
+	ReceiverLangsmithReconcileTokenDifference metric.Int64Counter
+	ReceiverLangsmithRunDelay                 metric.Float64Histogram
+	ReceiverLangsmithRunsDropped              metric.Int64Counter
+	ReceiverLangsmithRunsDuplicate            metric.Int64Counter
+	ReceiverLangsmithRunsEmitted              metric.Int64Counter
+	ReceiverLangsmithRunsFetched              metric.Int64Counter
+	ReceiverLangsmithRunsGivenUp              metric.Int64Counter
+	ReceiverLangsmithRunsLate                 metric.Int64Counter
+	ReceiverLangsmithRunsOdd                  metric.Int64Counter
+	ReceiverLangsmithRunsPending              metric.Int64ObservableGauge
+	ReceiverLangsmithRunsRecovered            metric.Int64Counter
+	ReceiverLangsmithRunsSkipped              metric.Int64Counter
+	ReceiverLangsmithRunsUpdated              metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -320,6 +322,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{project}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithReconcileCostDifference, err = builder.meter.Float64Counter(
+		"otelcol_receiver_langsmith_reconcile_cost_difference",
+		metric.WithDescription("Cost of model calls by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or sums more or less than its runs have (unexplained). [Alpha]"),
+		metric.WithUnit("USD"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverLangsmithReconcileDifference, err = builder.meter.Int64Counter(
 		"otelcol_receiver_langsmith_reconcile_difference",
 		metric.WithDescription("Runs by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or counts more than it has ids (unexplained). [Alpha]"),
@@ -330,6 +338,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_langsmith_reconcile_hours",
 		metric.WithDescription("Hours of a project that were compared with LangSmith, with outcome equal, different, skipped (they differ, and reading the ids would take too many requests) or failed. [Alpha]"),
 		metric.WithUnit("{hour}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverLangsmithReconcileTokenDifference, err = builder.meter.Int64Counter(
+		"otelcol_receiver_langsmith_reconcile_token_difference",
+		metric.WithDescription("Tokens of model calls by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or sums more or less than its runs have (unexplained). [Alpha]"),
+		metric.WithUnit("{token}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverLangsmithRunDelay, err = builder.meter.Float64Histogram(

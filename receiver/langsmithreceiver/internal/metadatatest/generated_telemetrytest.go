@@ -212,6 +212,22 @@ func AssertEqualReceiverLangsmithProjects(t *testing.T, tt *componenttest.Teleme
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualReceiverLangsmithReconcileCostDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_reconcile_cost_difference",
+		Description: "Cost of model calls by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or sums more or less than its runs have (unexplained). [Alpha]",
+		Unit:        "USD",
+		Data: metricdata.Sum[float64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_reconcile_cost_difference")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverLangsmithReconcileDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_langsmith_reconcile_difference",
@@ -240,6 +256,22 @@ func AssertEqualReceiverLangsmithReconcileHours(t *testing.T, tt *componenttest.
 		},
 	}
 	got, err := tt.GetMetric("otelcol_receiver_langsmith_reconcile_hours")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverLangsmithReconcileTokenDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_langsmith_reconcile_token_difference",
+		Description: "Tokens of model calls by which LangSmith and this receiver differ about an hour; LangSmith has some more (missing) or less (surplus), or sums more or less than its runs have (unexplained). [Alpha]",
+		Unit:        "{token}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_langsmith_reconcile_token_difference")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -61,8 +61,10 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverLangsmithBudgetWait.Add(context.Background(), 1)
 	tb.ReceiverLangsmithCheckpointWrites.Add(context.Background(), 1)
 	tb.ReceiverLangsmithPageShrinks.Add(context.Background(), 1)
+	tb.ReceiverLangsmithReconcileCostDifference.Add(context.Background(), 1)
 	tb.ReceiverLangsmithReconcileDifference.Add(context.Background(), 1)
 	tb.ReceiverLangsmithReconcileHours.Add(context.Background(), 1)
+	tb.ReceiverLangsmithReconcileTokenDifference.Add(context.Background(), 1)
 	tb.ReceiverLangsmithRunDelay.Record(context.Background(), 1)
 	tb.ReceiverLangsmithRunsDropped.Add(context.Background(), 1)
 	tb.ReceiverLangsmithRunsDuplicate.Add(context.Background(), 1)
@@ -113,10 +115,16 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverLangsmithProjects(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithReconcileCostDifference(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverLangsmithReconcileDifference(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverLangsmithReconcileHours(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverLangsmithReconcileTokenDifference(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverLangsmithRunDelay(t, testTel,

@@ -88,8 +88,8 @@ func (f *fate) storm(now time.Time) bool {
 	return mix(h.Sum64())%25 == 0
 }
 
-// traffic adds n runs over a time, among them late, long and unpriced ones, some that are edited, and some whose clock
-// is ahead.
+// traffic adds n runs over a time, among them late, long and unpriced ones, some that are edited or priced anew, and
+// some whose clock is ahead.
 func (w *world) traffic(r *rand.Rand, n int, from time.Time, length time.Duration) {
 	for range n {
 		start := from.Add(time.Duration(r.Int64N(int64(length)))).Truncate(time.Microsecond)
@@ -114,6 +114,12 @@ func (w *world) traffic(r *rand.Rand, n int, from time.Time, length time.Duratio
 		h.priced = h.ends.Add(time.Duration(r.Int64N(int64(50 * time.Second))))
 		if r.IntN(10) == 0 && !h.ends.IsZero() {
 			h.edited = h.ends.Add(time.Duration(r.Int64N(int64(time.Hour))))
+		}
+		if r.IntN(20) == 0 && !h.ends.IsZero() {
+			h.repriced = h.ends.Add(time.Duration(r.Int64N(int64(2 * time.Hour))))
+		}
+		if r.IntN(3) == 0 {
+			h.kind = langsmith.RunTypeChain
 		}
 		w.server.rows = append(w.server.rows, h)
 	}
@@ -148,6 +154,15 @@ func chaos(t *testing.T, seed uint64) {
 	w.traffic(r, r.IntN(500), time.Now().Add(-time.Hour), 3*time.Hour)
 	likely := []float64{0, 0.05, 0.3}[r.IntN(3)]
 	w.server.fault = weather(f, likely)
+	w.server.statsFault = func(q langsmith.CountQuery) error {
+		if r := f.of("stats", q.ProjectID, q.MinStart, q.MaxStart); r.Float64() < likely {
+			return status([]int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusUnprocessableEntity}[r.IntN(3)])
+		}
+		return nil
+	}
+	if r.IntN(4) == 0 {
+		w.server.distort = func(sum *langsmith.UsageSum) { sum.Tokens.Value += sum.Tokens.Value / 2 }
+	}
 	w.server.delay = func(q langsmith.RunQuery) time.Duration {
 		return time.Duration(f.query("delay", q).Int64N(int64(time.Second)))
 	}
@@ -181,7 +196,7 @@ func chaos(t *testing.T, seed uint64) {
 		}
 		time.Sleep(time.Duration(r.Int64N(int64(20 * time.Minute))))
 	}
-	w.server.set(func(s *server) { s.fault, s.deaf = nil, nil })
+	w.server.set(func(s *server) { s.fault, s.deaf, s.statsFault = nil, nil, nil })
 	w.sink.set(nil, nil)
 	w.start()
 	time.Sleep(6 * time.Hour)

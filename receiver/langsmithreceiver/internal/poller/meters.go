@@ -54,6 +54,12 @@ func (m *Meters) addWith(counter metric.Int64Counter, n int, key, value string) 
 	}
 }
 
+func (m *Meters) addFloatWith(counter metric.Float64Counter, v float64, key, value string) {
+	if v > 0 {
+		counter.Add(context.Background(), v, m.with(key, value))
+	}
+}
+
 // delays notes how long ago runs ended. An end by a clock that is ahead of ours counts as now.
 func (m *Meters) delays(ends []langsmith.Time, now langsmith.Time) {
 	for _, end := range ends {

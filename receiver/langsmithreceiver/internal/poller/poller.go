@@ -26,6 +26,7 @@ type Source interface {
 	Projects(ctx context.Context, q langsmith.ProjectQuery) ([]langsmith.Project, error)
 	QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error)
 	CountRuns(ctx context.Context, q langsmith.CountQuery) (int64, error)
+	SumUsage(ctx context.Context, q langsmith.CountQuery) (langsmith.UsageSum, error)
 	ValidateFilters(ctx context.Context, projectID langsmith.UUID, filter, traceFilter, treeFilter string) error
 }
 
@@ -109,11 +110,12 @@ type Poller struct {
 	superseded sync.Once
 
 	deprecated atomic.Int64
-	// uncounted says that LangSmith does not tell how many runs there are.
-	uncounted atomic.Bool
-	validated bool
-	unmatched string
-	api       langsmith.APIVersion
+	// uncounted says that LangSmith does not tell how many runs there are, and unsummed that it does not sum their usage.
+	uncounted, unsummed atomic.Bool
+	allowance           allowance
+	validated           bool
+	unmatched           string
+	api                 langsmith.APIVersion
 }
 
 // New returns a poller that goes on where storage says that an earlier one stopped. It makes no request.

@@ -2,7 +2,9 @@ package poller
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
-	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
 )
 
@@ -82,22 +83,276 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestReconcileIsBounded checks the estimate of what reading the ids of a window costs.
+// TestReconcileIsBounded checks what reading the ids of windows may cost.
 func TestReconcileIsBounded(t *testing.T) {
-	w := newWorld(t)
-	s := w.settings()
-	budget := langsmith.NewBudget("https://api.smith.langchain.com")
-	s.Budget = func() *langsmith.Budget { return budget }
-	p, err := New(t.Context(), s)
-	require.NoError(t, err)
-	state, err := p.loadProject(t.Context(), projectID(1))
-	require.NoError(t, err)
-	require.Nil(t, state)
-	l := &lane{worker: &worker{Poller: p}}
-	window := cursor.Window{To: langsmith.Time(time.Hour)}
-	assert.True(t, l.affordable(window, 4_000_000))
-	assert.False(t, l.affordable(window, 5_000_000))
-	p.deprecated.Store(1)
-	assert.True(t, l.affordable(window, 14_000))
-	assert.False(t, l.affordable(window, 15_000))
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.settings()
+		budget := langsmith.NewBudget("https://api.smith.langchain.com")
+		s.Budget = func() *langsmith.Budget { return budget }
+		p, err := New(t.Context(), s)
+		require.NoError(t, err)
+		l := &lane{worker: &worker{Poller: p}}
+		for _, tt := range []struct {
+			v1        int64
+			runs      int64
+			now, ever bool
+		}{
+			{0, 5_000_000, false, false},
+			{0, 4_000_000, true, true},
+			{0, 4_000_000, false, true}, // not before another hour
+			{1, 15_000, false, false},
+			{1, 14_000, true, true},
+		} {
+			p.deprecated.Store(tt.v1)
+			now, ever := l.affordable(tt.runs)
+			assert.Equal(t, tt, struct {
+				v1        int64
+				runs      int64
+				now, ever bool
+			}{tt.v1, tt.runs, now, ever})
+		}
+		p.deprecated.Store(0)
+		time.Sleep(time.Hour)
+		now, _ := l.affordable(4_000_000)
+		assert.True(t, now)
+		budget.Throttled(langsmith.ClassRunsV2, time.Minute)
+		time.Sleep(30 * time.Second)
+		_, ever := l.affordable(4_000_000)
+		assert.True(t, ever, "a pause passes")
+	})
+}
+
+// TestSumsNeedRoom checks that a second request for each comparison is made where there is room for it.
+func TestSumsNeedRoom(t *testing.T) {
+	for _, tt := range []struct {
+		endpoint string
+		projects int
+		want     bool
+	}{
+		{"https://api.smith.langchain.com", 81, true},
+		{"https://api.smith.langchain.com", 82, false},
+		{"https://eu.api.smith.langchain.com", 1000, true},
+		{"http://localhost", 1000, true},
+	} {
+		p, err := New(t.Context(), newWorld(t).settings())
+		require.NoError(t, err)
+		budget := langsmith.NewBudget(tt.endpoint)
+		p.Budget = func() *langsmith.Budget { return budget }
+		for n := range tt.projects {
+			p.workers[runID(n)] = nil
+		}
+		l := &lane{worker: &worker{Poller: p}}
+		assert.Equal(t, tt.want, l.sums(), "%+v", tt)
+	}
+}
+
+// compared is a world whose receiver is measured.
+type compared struct {
+	*world
+	telemetry *componenttest.Telemetry
+}
+
+func newCompared(t *testing.T) *compared {
+	c := &compared{world: newWorld(t), telemetry: componenttest.NewTelemetry()}
+	c.cursor.Reconcile = true
+	return c
+}
+
+// run reads for a while.
+func (c *compared) run(d time.Duration, change func(*Settings)) {
+	builder, err := metadata.NewTelemetryBuilder(c.telemetry.NewTelemetrySettings())
+	require.NoError(c.t, err)
+	s := c.world.settings()
+	s.Meters = NewMeters(builder, "langsmith")
+	if change != nil {
+		change(&s)
+	}
+	p, err := New(c.t.Context(), s)
+	require.NoError(c.t, err)
+	ctx, cancel := context.WithTimeout(c.t.Context(), d)
+	defer cancel()
+	p.Run(ctx)
+}
+
+// value is what a counter came to, of one reason or outcome unless that is empty.
+func (c *compared) value(name, of string) (sum float64) {
+	m, err := c.telemetry.GetMetric("otelcol_receiver_langsmith_" + name)
+	if err != nil {
+		return 0
+	}
+	count := func(attributes attribute.Set, v float64) {
+		for _, key := range []attribute.Key{"reason", "outcome"} {
+			if have, ok := attributes.Value(key); ok && of != "" && have.AsString() != of {
+				return
+			}
+		}
+		sum += v
+	}
+	switch data := m.Data.(type) {
+	case metricdata.Sum[int64]:
+		for _, point := range data.DataPoints {
+			count(point.Attributes, float64(point.Value))
+		}
+	case metricdata.Sum[float64]:
+		for _, point := range data.DataPoints {
+			count(point.Attributes, point.Value)
+		}
+	}
+	return sum
+}
+
+// hours fills hours with runs, each changed as somebody wishes.
+func (c *compared) hours(hours, perHour int, change func(n int, r *row)) {
+	begin := time.Now().Truncate(time.Hour).Add(time.Hour)
+	for n := range hours * perHour {
+		start := begin.Add(time.Duration(n) * time.Hour / time.Duration(perHour))
+		r := row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start.Add(time.Second), priced: start.Add(time.Second)}
+		if change != nil {
+			change(n, &r)
+		}
+		c.server.rows = append(c.server.rows, r)
+	}
+}
+
+// TestReconcileUsage lets LangSmith change tokens and cost of runs after all look backs are over.
+func TestReconcileUsage(t *testing.T) {
+	for _, emit := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCompared(t)
+			c.cursor.EmitUpdates = emit
+			var changed []string
+			c.hours(3, 60, func(n int, r *row) {
+				if n%2 == 0 {
+					r.kind = langsmith.RunTypeChain // has tokens and cost too, which are those of its children
+				}
+				if n%20 == 5 { // later than a look back reaches, and before the hour is compared
+					r.repriced = r.start.Add(25 * time.Minute)
+				}
+			})
+			last := c.server.rows[len(c.server.rows)-1].start
+			for i := range c.server.rows {
+				r := &c.server.rows[i]
+				if !r.repriced.IsZero() {
+					changed = append(changed, r.id.String())
+				}
+			}
+			c.run(time.Until(last)+3*time.Hour, nil)
+			require.Len(t, changed, 9)
+			want := 1
+			if emit {
+				want = 2
+			}
+			for _, id := range changed {
+				assert.Equal(t, want, c.sink.delivered[id])
+			}
+			assert.EqualValues(t, 180+9*(want-1), c.total())
+			assert.EqualValues(t, 9, c.value("runs_updated", ""))
+			assert.EqualValues(t, 3, c.value("reconcile_hours", "different"))
+			assert.EqualValues(t, 9*2, c.value("reconcile_token_difference", "missing"))
+			assert.InDelta(t, 9*0.25, c.value("reconcile_cost_difference", "missing"), 1e-6)
+			for _, reason := range []string{"surplus", "unexplained"} {
+				assert.Zero(t, c.value("reconcile_token_difference", reason))
+				assert.Zero(t, c.value("reconcile_cost_difference", reason))
+			}
+			assert.Zero(t, c.value("reconcile_difference", ""))
+			assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+		})
+	}
+}
+
+// TestSumsThatNeverAgree checks that a server which sums otherwise is told by a metric, and does not have every hour
+// read again and again.
+func TestSumsThatNeverAgree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompared(t)
+		c.hours(50, 30, nil)
+		c.server.distort = func(sum *langsmith.UsageSum) { sum.Tokens.Value += 11; sum.Cost.Value -= 0.5 }
+		var reads atomic.Int64
+		c.server.fault = func(q langsmith.RunQuery) (int, error) {
+			if q.Background && q.Fields&langsmith.FieldUsage != 0 && q.Fields&langsmith.FieldMetadata == 0 {
+				reads.Add(1)
+			}
+			return 0, nil
+		}
+		c.run(54*time.Hour, nil)
+		c.check("sums")
+		assert.Zero(t, c.repeats())
+		assert.EqualValues(t, 3*reconcileTries, reads.Load(), "once a day")
+		assert.LessOrEqual(t, c.server.sums, 3*reconcileTries+5)
+		assert.EqualValues(t, 3*11, c.value("reconcile_token_difference", "unexplained"))
+		assert.InDelta(t, 3*0.5, c.value("reconcile_cost_difference", "unexplained"), 1e-6)
+		assert.Zero(t, c.value("reconcile_token_difference", "missing"))
+		assert.Zero(t, c.value("runs_updated", ""))
+		assert.EqualValues(t, 3, c.value("reconcile_hours", "different"))
+		assert.Greater(t, c.value("reconcile_hours", "equal"), 45.0, "runs are still counted")
+		assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+	})
+}
+
+// TestCallsThatWrapCalls checks that a server which counts the two as one is not taken for wrong.
+func TestCallsThatWrapCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompared(t)
+		c.hours(5, 60, func(n int, r *row) {
+			if n%3 == 1 {
+				r.parent = runID(n) // the one before
+			}
+		})
+		c.server.distort = func(sum *langsmith.UsageSum) {
+			if sum.Tokens.Value > 0 {
+				sum.Tokens.Value -= 20 * 5
+				sum.Cost.Value -= 20
+			}
+		}
+		c.run(8*time.Hour, nil)
+		assert.Zero(t, c.value("reconcile_hours", "different"))
+		assert.Greater(t, c.value("reconcile_hours", "equal"), 4.0)
+		assert.Zero(t, c.value("reconcile_token_difference", ""))
+		assert.Zero(t, c.value("reconcile_cost_difference", ""))
+		assert.Less(t, c.server.sums, 4, "sums are left alone then")
+		assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+	})
+}
+
+// TestReconcileTakesLittleOfTheBudget compares many busy projects on the older API, which has the smallest budget, with
+// a server that counts wrong all the time.
+func TestReconcileTakesLittleOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const projects, hours = 80, 8
+		c := newCompared(t)
+		c.server.api, c.server.pageSize = langsmith.VersionV1, 100
+		for n := range projects - 1 {
+			c.server.projects = append(c.server.projects, langsmith.Project{ID: projectID(n + 2), Name: fmt.Sprint("project ", n+2)})
+		}
+		c.cursor.Interval = 5 * time.Minute // so that the test does not take long
+		c.hours(hours, 120*projects, func(n int, r *row) {
+			r.project = projectID(n%projects + 1)
+			if n/projects%20 == 0 { // some are missing in every hour
+				r.arrives = r.start.Add(40 * time.Minute)
+			}
+		})
+		c.server.distort = func(sum *langsmith.UsageSum) {
+			if sum.Tokens.Value > 0 {
+				sum.Tokens.Value++
+			}
+		}
+		var requests atomic.Int64
+		c.server.fault = func(q langsmith.RunQuery) (int, error) {
+			if q.Background && q.Fields&langsmith.FieldMetadata == 0 && q.MaxStart-q.MinStart > langsmith.Time(40*time.Minute) {
+				requests.Add(1)
+			}
+			return 0, nil
+		}
+		budget := langsmith.NewBudget("https://api.smith.langchain.com")
+		c.run(hours*time.Hour, func(s *Settings) {
+			s.Budget = func() *langsmith.Budget { return budget }
+			s.Storage = nil // which would be most of the test's time
+		})
+		most := 0.05 * budget.Rate(langsmith.ClassRunsV1) * (hours * time.Hour).Seconds()
+		t.Logf("%d of %.0f requests", requests.Load(), most)
+		assert.Greater(t, float64(requests.Load()), most/2, "what is measured is not what was meant")
+		assert.LessOrEqual(t, float64(requests.Load()), most)
+		assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+	})
 }

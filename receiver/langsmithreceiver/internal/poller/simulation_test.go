@@ -33,7 +33,36 @@ type row struct {
 	start, arrives, ends time.Time // ends is zero for a run that never ends
 	priced               time.Time
 	edited               time.Time // zero for never
+	repriced             time.Time // zero for never
 	tags                 string
+	// kind is that of a model call unless it is set.
+	kind   langsmith.RunType
+	parent langsmith.UUID
+}
+
+// at is what the API tells of the run.
+func (r *row) at(now time.Time) langsmith.Run {
+	run := langsmith.Run{
+		ID: r.id, TraceID: r.id, ParentID: r.parent, ProjectID: r.project, Name: langsmith.Text("ChatModel"), RunType: langsmith.RunTypeLLM,
+		Start: langsmith.TimeOf(r.start), Status: langsmith.StatusPending, Tags: langsmith.Raw(r.tags),
+	}
+	if r.kind != langsmith.RunTypeUnknown {
+		run.RunType = r.kind
+	}
+	if !r.edited.IsZero() && !r.edited.After(now) {
+		run.Tags = langsmith.Raw(`["edited"]`)
+	}
+	if r.ends.IsZero() || r.ends.After(now) {
+		return run
+	}
+	run.End, run.Status = langsmith.TimeOf(r.ends), langsmith.StatusSuccess
+	if !r.priced.After(now) {
+		run.TotalTokens, run.TotalCost = langsmith.Count{Value: 5, Valid: true}, langsmith.Number{Value: 1, Valid: true}
+	}
+	if !r.repriced.IsZero() && !r.repriced.After(now) {
+		run.TotalTokens, run.TotalCost = langsmith.Count{Value: 7, Valid: true}, langsmith.Number{Value: 1.25, Valid: true}
+	}
+	return run
 }
 
 // server is a LangSmith in memory, with the faults of a real one.
@@ -51,8 +80,12 @@ type server struct {
 	fault   func(q langsmith.RunQuery) (int, error)
 	queries int
 	counts  int
-	// noStats is what a count fails with.
-	noStats error
+	sums    int
+	// noStats is what a count or a sum fails with, and statsFault decides about one of them.
+	noStats    error
+	statsFault func(q langsmith.CountQuery) error
+	// distort makes sums other ones than those of the runs.
+	distort func(*langsmith.UsageSum)
 
 	index   map[langsmith.UUID][]indexed
 	indexed int // how many rows are in the index
@@ -104,15 +137,46 @@ func (s *server) ValidateFilters(context.Context, langsmith.UUID, string, string
 	return nil
 }
 
-func (s *server) CountRuns(ctx context.Context, q langsmith.CountQuery) (n int64, err error) {
+func (s *server) CountRuns(ctx context.Context, q langsmith.CountQuery) (int64, error) {
 	time.Sleep(s.latency)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts++
+	if s.statsFault != nil {
+		if err := s.statsFault(q); err != nil {
+			return 0, err
+		}
+	}
 	if s.noStats != nil || ctx.Err() != nil {
 		return 0, s.noStats
 	}
 	return int64(len(s.find(q.ProjectID, q.MinStart, q.MaxStart, nil))), nil
+}
+
+func (s *server) SumUsage(ctx context.Context, q langsmith.CountQuery) (sum langsmith.UsageSum, err error) {
+	time.Sleep(s.latency)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sums++
+	if s.statsFault != nil {
+		if err := s.statsFault(q); err != nil {
+			return sum, err
+		}
+	}
+	if s.noStats != nil || ctx.Err() != nil {
+		return sum, s.noStats
+	}
+	sum.Tokens.Valid, sum.Cost.Valid = true, true
+	for _, r := range s.find(q.ProjectID, q.MinStart, q.MaxStart, nil) {
+		if run := r.at(time.Now()); run.RunType == langsmith.RunTypeLLM {
+			sum.Tokens.Value += run.TotalTokens.Value
+			sum.Cost.Value += run.TotalCost.Value
+		}
+	}
+	if s.distort != nil {
+		s.distort(&sum)
+	}
+	return sum, nil
 }
 
 func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func(*langsmith.Run) error) (langsmith.Page, error) {
@@ -157,20 +221,7 @@ func (s *server) QueryRuns(ctx context.Context, q langsmith.RunQuery, yield func
 		if fault != nil && i >= strikes {
 			return page, fault
 		}
-		run = langsmith.Run{
-			ID: r.id, TraceID: r.id, ProjectID: r.project, Name: langsmith.Text("ChatModel"), RunType: langsmith.RunTypeLLM,
-			Start: langsmith.TimeOf(r.start), Status: langsmith.StatusPending,
-			Tags: langsmith.Raw(r.tags),
-		}
-		if !r.edited.IsZero() && !r.edited.After(now) {
-			run.Tags = langsmith.Raw(`["edited"]`)
-		}
-		if !r.ends.IsZero() && !r.ends.After(now) {
-			run.End, run.Status = langsmith.TimeOf(r.ends), langsmith.StatusSuccess
-		}
-		if !r.priced.After(now) {
-			run.TotalTokens, run.TotalCost = langsmith.Count{Value: 5, Valid: true}, langsmith.Number{Value: 1, Valid: true}
-		}
+		run = r.at(now)
 		if err := yield(&run); err != nil {
 			return page, err
 		}
@@ -492,8 +543,10 @@ func (w *world) check(seed any) {
 			lost = append(lost, describe)
 		}
 		allowed := 1
-		if w.cursor.EmitUpdates && !r.edited.IsZero() {
-			allowed = 2
+		for _, change := range []time.Time{r.edited, r.repriced} {
+			if w.cursor.EmitUpdates && !change.IsZero() {
+				allowed++
+			}
 		}
 		if n > allowed+w.sink.mayRepeat[id] {
 			repeated = append(repeated, describe)
@@ -525,6 +578,16 @@ func (w *world) lastStatus() componentstatus.Status {
 		return componentstatus.StatusNone
 	}
 	return w.status[len(w.status)-1]
+}
+
+// total is how many spans went out.
+func (w *world) total() (n int) {
+	w.sink.mu.Lock()
+	defer w.sink.mu.Unlock()
+	for _, times := range w.sink.delivered {
+		n += times
+	}
+	return n
 }
 
 func (w *world) repeats() (n int) {

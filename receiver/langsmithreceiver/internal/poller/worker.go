@@ -24,6 +24,7 @@ type worker struct {
 	cursor     *cursor.Project
 	translator *translate.Translator
 	lineage    translate.Lineage
+	comparison comparison
 	// urgentAt and backgroundAt are when reading goes on after a failure.
 	urgent, background     backoff
 	urgentAt, backgroundAt time.Time
