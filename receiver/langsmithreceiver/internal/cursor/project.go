@@ -195,8 +195,9 @@ func (p *Project) live(now langsmith.Time) *Task {
 		p.gaps = p.gaps.add(Window{p.liveFrom(), to})
 		p.head = to
 		p.dirty = true
-		// All ids of a long gap would have to be remembered.
-		p.skipReconcile(to)
+		if behind > time.Duration(reconcileLength) { // all its ids would have to be remembered
+			p.skipReconcile(to)
+		}
 	}
 	if p.swept == 0 {
 		p.swept, p.dirty = p.head, true

@@ -46,6 +46,15 @@ func (f *fate) of(what ...any) *rand.Rand {
 	return rand.New(rand.NewPCG(key, f.times[key]))
 }
 
+// forget starts to count anew, so that a long history does not grow.
+func (f *fate) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.times) > 1000 {
+		clear(f.times)
+	}
+}
+
 func (f *fate) query(what string, q langsmith.RunQuery) *rand.Rand {
 	return f.of(what, q.ProjectID, q.MinStart, q.MaxStart, q.Cursor, q.Fields, len(q.IDs))
 }

@@ -261,6 +261,31 @@ func TestReconcileUsage(t *testing.T) {
 	}
 }
 
+// TestHoursWithAShortOutageAreCompared checks that the gap which an outage leaves is not left out.
+func TestHoursWithAShortOutageAreCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompared(t)
+		c.hours(3, 60, func(n int, r *row) {
+			if n == 65 || n == 75 { // before and in the outage
+				r.arrives = r.start.Add(30 * time.Minute)
+			}
+		})
+		begin := c.server.rows[70].start
+		c.server.fault = func(langsmith.RunQuery) (int, error) {
+			if since := time.Since(begin); since > 0 && since < 20*time.Minute {
+				return -1, status(http.StatusServiceUnavailable)
+			}
+			return 0, nil
+		}
+		c.run(6*time.Hour, nil)
+		c.check("outage")
+		assert.Zero(t, c.repeats())
+		assert.EqualValues(t, 1, c.value("reconcile_hours", "different"))
+		assert.EqualValues(t, 5, c.value("reconcile_hours", "equal"))
+		assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+	})
+}
+
 // TestSumsThatNeverAgree checks that a server which sums otherwise is told by a metric, and does not have every hour
 // read again and again.
 func TestSumsThatNeverAgree(t *testing.T) {

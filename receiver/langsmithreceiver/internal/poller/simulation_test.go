@@ -354,14 +354,24 @@ type disk struct {
 	values map[string][]byte
 }
 
+// size is how many values there are, and how large they are with their keys.
+func (d *disk) size() (values, bytes int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, value := range d.values {
+		bytes += len(key) + len(value)
+	}
+	return len(d.values), bytes
+}
+
 // client writes to a disk until it is frozen, which is how a process looks from outside that was killed.
 type client struct {
 	*disk
-	*ledger
-	frozen bool
-	fault  func() error
-	wrote  func()
-	writes int
+	*ledger // may be nil
+	frozen  bool
+	fault   func() error
+	wrote   func()
+	writes  int
 }
 
 var _ storage.Client = (*client)(nil)
@@ -421,7 +431,7 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 			op.Value = slices.Clone(c.values[op.Key])
 		case storage.Set:
 			c.values[op.Key] = slices.Clone(op.Value)
-			if project, ok := strings.CutPrefix(op.Key, "project/"); ok && !strings.Contains(project, "/") {
+			if project, ok := strings.CutPrefix(op.Key, "project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
 				c.stored(project, c.holds(op.Key+"/seen/"))
 			}
 		case storage.Delete:
