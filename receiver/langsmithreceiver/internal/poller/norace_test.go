@@ -2,5 +2,7 @@
 
 package poller
 
+const raceDetector = false
+
 // defaultHistories are about a minute of work for one core.
 const defaultHistories = 1000
