@@ -87,7 +87,7 @@ type ProjectsConfig struct {
 	_ struct{}
 }
 
-// ReconcileConfig is about the comparison with LangSmith's own count of runs.
+// ReconcileConfig is about the comparison with LangSmith's own count of runs and sums of tokens and cost.
 type ReconcileConfig struct {
 	Enabled bool `mapstructure:"enabled"`
 
