@@ -13,6 +13,8 @@ const (
 	firstBuffer = 512 << 10
 	// keptMembers is how much room for metadata is kept for the next page.
 	keptMembers = 10_000
+	// keptTokens is how much room for an index is kept for the next page.
+	keptTokens = 16 << 10
 	// keptBuffer is how large a buffer may be that is kept for the next page.
 	keptBuffer = 8 << 20
 )
@@ -64,6 +66,10 @@ func (d *Decoder) Decode(r io.Reader, yield func(*Run) error) (Page, error) {
 	if cap(d.runs.run.Metadata)+cap(d.runs.extraMetadata) > keptMembers {
 		d.runs.run.Metadata, d.runs.extraMetadata = nil, nil
 	}
+	if cap(d.runs.tokens) > keptTokens {
+		d.runs.tokens = nil
+	}
+	d.runs.index = Index{}
 	return page, err
 }
 

@@ -4,7 +4,8 @@ package langsmith
 // the way.
 type runDecoder struct {
 	scanner
-	run Run
+	run   Run
+	index Index
 	// extraMetadata is extra.metadata of the run at hand. It swaps its place with run.Metadata when v2's
 	// metadata is missing, so both keep their memory.
 	extraMetadata []Member
@@ -16,7 +17,8 @@ type runDecoder struct {
 
 // decode takes the index of the run's opening brace. After a scan code, run holds what came before.
 func (d *runDecoder) decode(i int) int {
-	d.run = Run{Metadata: d.run.Metadata[:0]}
+	d.run = Run{Metadata: d.run.Metadata[:0], index: &d.index}
+	d.tokens = d.tokens[:0]
 	d.extraMetadata = d.extraMetadata[:0]
 	d.hasMetadata, d.hasParent, d.hasExtra = false, false, false
 
@@ -78,7 +80,12 @@ func (d *runDecoder) field(f field, i int) int {
 		}
 		return d.value(i)
 	}
-	end := d.value(i)
+	end := 0
+	if f == fieldInputs || f == fieldOutputs {
+		end = d.noted(i)
+	} else {
+		end = d.value(i)
+	}
 	if end < 0 || f == fieldUnknown {
 		return end
 	}
@@ -226,9 +233,12 @@ func (d *runDecoder) extra(i int) int {
 			return value
 		}
 		key := b[start:end]
-		if string(key) == "metadata" && b[value] == '{' && !d.hasMetadata {
+		switch {
+		case string(key) == "metadata" && b[value] == '{' && !d.hasMetadata:
 			d.extraMetadata, i = d.members(d.extraMetadata[:0], value)
-		} else {
+		case string(key) == "invocation_params":
+			i = d.noted(value)
+		default:
 			i = d.value(value)
 		}
 		if i < 0 {
@@ -261,6 +271,7 @@ func (d *runDecoder) extra(i int) int {
 // finish fills in what other fields tell about missing ones.
 func (d *runDecoder) finish() {
 	r := &d.run
+	d.index = Index{base: d.b[:d.n], tokens: d.tokens}
 	if !d.hasMetadata && d.hasExtra {
 		r.Metadata, d.extraMetadata = d.extraMetadata, r.Metadata
 	}

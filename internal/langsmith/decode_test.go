@@ -40,6 +40,7 @@ func mustTime(t testing.TB, s string) Time {
 // clone copies a run out of the page's buffer.
 func clone(r *Run) Run {
 	c := *r
+	c.index = nil
 	for _, p := range []*Text{&c.Name, &c.RunTypeText, &c.StatusText, &c.DottedOrder, &c.ThreadID, &c.AppPath, &c.Error, &c.ErrorPreview, &c.ToolCallID, &c.InputsPreview, &c.OutputsPreview, &c.InputsURL, &c.OutputsURL} {
 		*p = bytes.Clone(*p)
 	}

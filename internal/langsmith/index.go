@@ -2,63 +2,28 @@ package langsmith
 
 import (
 	"iter"
-	"math"
-	"sort"
 	"unsafe"
 )
 
-// Index knows where the objects and arrays within one value end. Walking a value level by level finds the end of
-// everything nested at every level again; with an index that happens once. Its methods walk as those of [Raw] do,
-// and take values from elsewhere as well. The zero Index is ready, and nil too. It is not safe for concurrent use.
+// Index knows where every key and value stands within the inputs, the outputs and the invocation parameters of a
+// run, because the decoder came by when it checked them: walking them costs as much as there are values, however
+// long those are. Its methods walk as those of [Raw] do, and take values from elsewhere as well. Nil is fine. It is
+// valid as long as its run, and not safe for concurrent use.
 type Index struct {
-	base  Raw
-	spans []span   // in the order in which they begin
-	open  []uint32 // scratch: the spans around the place at hand
-	last  int      // the span that was yielded last, which is likely to be walked next
+	base   Raw
+	tokens []token
+	last   int // the token that was yielded last, which is likely to be walked next
 }
 
-// span is an object or array of the base.
-type span struct {
+// token is a value, or the content of a key, of the base. Tokens stand in the order in which they begin: what an
+// object or array holds follows it, each key before its value.
+type token struct {
 	start, end uint32
-	next       uint32 // the first span that begins behind it
+	next       uint32 // the first token behind everything within it
 }
 
-// maxSpans bounds the memory of an index. A value with more objects and arrays is walked without.
-const maxSpans = 1 << 16
-
-// Reset makes x the index of r, which must stay as it is until the next Reset.
-func (x *Index) Reset(r Raw) {
-	x.base, x.spans, x.open, x.last = r, x.spans[:0], x.open[:0], 0
-	if uint64(len(r)) > math.MaxUint32 || !x.scan(r) {
-		x.spans = x.spans[:0]
-	}
-}
-
-// scan reports false for what is too large or no valid JSON.
-func (x *Index) scan(r Raw) bool {
-	for i := 0; i < len(r); {
-		switch r[i] {
-		case '"':
-			i = closingQuote(r, i+1)
-		case '{', '[':
-			if len(x.spans) == maxSpans {
-				return false
-			}
-			x.open = append(x.open, uint32(len(x.spans)))
-			x.spans = append(x.spans, span{start: uint32(i)})
-		case '}', ']':
-			n := len(x.open) - 1
-			if n < 0 {
-				return false
-			}
-			s := &x.spans[x.open[n]]
-			s.end, s.next = uint32(i+1), uint32(len(x.spans))
-			x.open = x.open[:n]
-		}
-		i++
-	}
-	return len(x.open) == 0
-}
+// maxTokens bounds the memory of an index. What goes beyond is walked without.
+const maxTokens = 1 << 18
 
 // Members walks r as [Raw.Members] does.
 func (x *Index) Members(r Raw) iter.Seq2[Text, Raw] {
@@ -93,84 +58,67 @@ func (x *Index) member(r Raw, key string) Raw {
 }
 
 func (x *Index) members(r Raw, yield func(Text, Raw) bool) {
-	from := x.find(r)
-	child := from + 1
-	i := skipSpace(r, 0)
-	if i >= len(r) || r[i] != '{' {
+	k := x.find(r)
+	if k < 0 {
+		r.Members(yield)
 		return
 	}
-	i = skipSpace(r, i+1)
-	for i < len(r) && r[i] == '"' {
-		end := closingQuote(r, i+1)
-		key := Text(r[i+1 : end])
-		i = skipSpace(r, end+1)
-		if i >= len(r) || r[i] != ':' {
+	if r[0] != '{' {
+		return
+	}
+	base, tokens := x.base, x.tokens
+	for k, end := k+1, int(tokens[k].next); k+1 < end; {
+		key, value := &tokens[k], &tokens[k+1]
+		x.last = k + 1
+		k = int(value.next)
+		if !yield(Text(base[key.start:key.end:key.end]), Raw(base[value.start:value.end:value.end])) {
 			return
 		}
-		i = skipSpace(r, i+1)
-		end, child = x.endOfValue(r, i, from, child)
-		if !yield(key, Raw(r[i:end:end])) {
-			return
-		}
-		i = skipSpace(r, end)
-		if i >= len(r) || r[i] != ',' {
-			return
-		}
-		i = skipSpace(r, i+1)
 	}
 }
 
 func (x *Index) elements(r Raw, yield func(Raw) bool) {
-	from := x.find(r)
-	child := from + 1
-	i := skipSpace(r, 0)
-	if i >= len(r) || r[i] != '[' {
+	k := x.find(r)
+	if k < 0 {
+		r.Elements(yield)
 		return
 	}
-	i = skipSpace(r, i+1)
-	for i < len(r) && r[i] != ']' {
-		var end int
-		end, child = x.endOfValue(r, i, from, child)
-		if end == i {
+	if r[0] != '[' {
+		return
+	}
+	base, tokens := x.base, x.tokens
+	for k, end := k+1, int(tokens[k].next); k < end; {
+		value := &tokens[k]
+		x.last = k
+		k = int(value.next)
+		if !yield(Raw(base[value.start:value.end:value.end])) {
 			return
 		}
-		if !yield(Raw(r[i:end:end])) {
-			return
-		}
-		i = skipSpace(r, end)
-		if i >= len(r) || r[i] != ',' {
-			return
-		}
-		i = skipSpace(r, i+1)
 	}
 }
 
-// endOfValue is the index behind the value that begins at i, and which span comes next. r is the span from, -1
-// when it is none, and child the next span in it.
-func (x *Index) endOfValue(r Raw, i, from, child int) (end, next int) {
-	if from >= 0 && i < len(r) && (r[i] == '{' || r[i] == '[') && child < len(x.spans) {
-		if s := &x.spans[child]; int(s.start-x.spans[from].start) == i {
-			x.last = child
-			return i + int(s.end-s.start), int(s.next)
-		}
-	}
-	return endOfValue(r, i), child
-}
-
-// find is the span that r is, -1 when there is none.
+// find is the token that r is, -1 when there is none.
 func (x *Index) find(r Raw) int {
-	if x == nil || len(x.spans) == 0 || len(r) == 0 {
+	if x == nil || len(x.tokens) == 0 || len(r) == 0 {
 		return -1
 	}
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(r))) - uintptr(unsafe.Pointer(unsafe.SliceData(x.base)))
 	if at >= uintptr(len(x.base)) {
 		return -1
 	}
-	k := x.last
-	if x.spans[k].start != uint32(at) {
-		k = sort.Search(len(x.spans), func(k int) bool { return x.spans[k].start >= uint32(at) })
+	start, k := uint32(at), x.last
+	if k >= len(x.tokens) || x.tokens[k].start != start {
+		low, high := 0, len(x.tokens)
+		for low < high {
+			if k = int(uint(low+high) >> 1); x.tokens[k].start < start {
+				low = k + 1
+			} else {
+				high = k
+			}
+		}
+		k = low
 	}
-	if k == len(x.spans) || x.spans[k].start != uint32(at) || int(x.spans[k].end-x.spans[k].start) != len(r) {
+	if k == len(x.tokens) || x.tokens[k].start != start || int(x.tokens[k].end-start) != len(r) {
 		return -1
 	}
 	return k

@@ -33,8 +33,21 @@ func walkAll(x *Index, r Raw, backwards bool, depth int, out *strings.Builder) {
 	}
 }
 
-func assertIndexed(t *testing.T, x *Index, r Raw) {
-	x.Reset(r)
+// indexOf scans a copy of r, and returns an index of it and the copy without the space around the value.
+func indexOf(s *scanner, r []byte) (*Index, Raw) {
+	s.set(append(bytes.Clone(r), make([]byte, padding)...)[:len(r)])
+	s.tokens = s.tokens[:0]
+	start := s.space(0)
+	end := s.noted(start)
+	if end < 0 {
+		return nil, nil
+	}
+	return &Index{base: s.b[:s.n], tokens: s.tokens}, s.b[start:end:end]
+}
+
+func assertIndexed(t *testing.T, s *scanner, text []byte) {
+	x, r := indexOf(s, text)
+	require.NotNil(t, r, "%q", text)
 	for _, backwards := range []bool{false, true} {
 		var plain, indexed strings.Builder
 		walkAll(nil, r, backwards, 0, &plain)
@@ -44,53 +57,78 @@ func assertIndexed(t *testing.T, x *Index, r Raw) {
 }
 
 func TestIndex(t *testing.T) {
-	var x Index
+	var s scanner
 	for _, text := range []string{
-		``, `null`, `1`, `"x"`, `{}`, `[]`, `[[]]`, `[[],[]]`, `{"a":{"b":[1,{"c":"}]"},"\\"]},"d":[]}`,
+		`null`, `1`, `"x"`, `{}`, `[]`, `[[]]`, `[[],[]]`, `{"a":{"b":[1,{"c":"}]"},"\\"]},"d":[]}`,
 		` { "a" : [ { } , [ 1 , 2 ] ] , "a" : { "b" : "\"{" } } `, `[1,[2,[3,[4]],5],6]`,
 	} {
-		assertIndexed(t, &x, Raw(text))
+		assertIndexed(t, &s, []byte(text))
 	}
 	for _, class := range langsmithtest.Classes {
-		assertIndexed(t, &x, langsmithtest.Page(class, 1, 3))
+		assertIndexed(t, &s, langsmithtest.Page(class, 1, 3))
 	}
 
-	x.Reset(Raw(`{"a":{"b":[7]},"n":null}`))
-	assert.Equal(t, "[7]", string(x.Get(x.base, "a", "b")))
-	assert.Nil(t, x.Get(x.base, "a", "c"))
-	assert.Nil(t, x.Get(x.base, "n"))
-	assert.NotNil(t, x.spans)
+	x, r := indexOf(&s, []byte(`{"a":{"b":[7]},"n":null}`))
+	assert.Equal(t, "[7]", string(x.Get(r, "a", "b")))
+	assert.Nil(t, x.Get(r, "a", "c"))
+	assert.Nil(t, x.Get(r, "n"))
+	assert.Len(t, x.tokens, 8)
 }
 
 // Values that are not in the index are walked all the same, and an index that has no room is none.
 func TestIndexOfOthers(t *testing.T) {
-	var x Index
-	x.Reset(Raw(`{"a":[1,[2]]}`))
+	var s scanner
+	x, r := indexOf(&s, []byte(`{"a":[1,[2]]}`))
 	assert.Equal(t, "[2]", string(x.Get(Raw(`{"b":[2]}`), "b")))
-	part := x.base[5:8] // not the whole of the array that begins there
+	part := r[5:8] // not the whole of the array that begins there
 	n := 0
 	for range x.Elements(part) {
 		n++
 	}
 	assert.Equal(t, 1, n)
-
-	many := Raw("[" + strings.Repeat("[1],", maxSpans) + "[2]]")
-	x.Reset(many)
-	assert.Empty(t, x.spans)
-	n = 0
-	for range x.Elements(many) {
-		n++
-	}
-	assert.Equal(t, maxSpans+1, n)
-	x.Reset(nil)
 	assert.Nil(t, x.Get(nil, "a"))
+
+	for name, many := range map[string]string{
+		"arrays":  "[" + strings.Repeat("[1],", maxTokens/2) + "[2]]",
+		"numbers": "[" + strings.Repeat("1,", maxTokens) + "2]",
+		"members": `{"a":[` + strings.Repeat(`{"b":"c"},`, maxTokens/3) + `2]}`,
+		"depth":   "[" + strings.Repeat("1,", maxTokens-9) + strings.Repeat("[", 20) + strings.Repeat("]", 20) + "]",
+	} {
+		x, r = indexOf(&s, []byte(many))
+		require.Len(t, r, len(many), name)
+		assert.Empty(t, x.tokens, name)
+		n = 0
+		for range x.Elements(r) {
+			n++
+		}
+		for range x.Members(r) {
+			n++
+		}
+		assert.Positive(t, n, name)
+	}
+}
+
+// Whoever reads a run finds its large values in the index.
+func TestRunIndex(t *testing.T) {
+	for _, class := range langsmithtest.Classes {
+		_, err := NewDecoder(0).Decode(bytes.NewReader(langsmithtest.Page(class, 1, 50)), func(run *Run) error {
+			for _, v := range []Raw{run.Inputs, run.Outputs, run.InvocationParams} {
+				var plain, indexed strings.Builder
+				walkAll(nil, v, true, 0, &plain)
+				walkAll(run.Index(), v, true, 0, &indexed)
+				require.Equal(t, plain.String(), indexed.String())
+				require.Equal(t, v != nil, run.Index().find(v) >= 0)
+			}
+			return nil
+		})
+		require.NoError(t, err)
+	}
 }
 
 func TestIndexDoesNotAllocate(t *testing.T) {
-	var x Index
-	r := Raw(`{"a":{"b":[7,8]},"c":[{"d":"e"}]}`)
+	var s scanner
+	x, r := indexOf(&s, []byte(`{"a":{"b":[7,8]},"c":[{"d":"e"}]}`))
 	assert.Zero(t, testing.AllocsPerRun(10, func() {
-		x.Reset(r)
 		for _, v := range x.Members(r) {
 			for range x.Elements(v) {
 			}
@@ -98,20 +136,18 @@ func TestIndexDoesNotAllocate(t *testing.T) {
 	}))
 }
 
-// FuzzIndex holds that an index never changes what is found, in valid values, and never fails, in any.
+// FuzzIndex holds that an index never changes what is found in valid values, and that walking never fails in others.
 func FuzzIndex(f *testing.F) {
 	for _, seed := range []string{`{"a":x{"long long long"},"b":[]}`, `{"a":1 [}]`, `[{]}`, `{"a":[1,{"b":"\""}],"c":{}}`, `[[[`, `"`, `{"a":"\`} {
 		f.Add([]byte(seed))
 	}
 	var s scanner
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var x Index
 		if accepts(&s, bytes.Clone(data)) {
-			assertIndexed(t, &x, data)
+			assertIndexed(t, &s, data)
 			return
 		}
-		x.Reset(data)
-		walkAll(&x, data, false, 0, &strings.Builder{})
+		walkAll(nil, data, false, 0, &strings.Builder{})
 	})
 }
 

@@ -24,34 +24,82 @@ const (
 	KindObject
 )
 
+// kinds tells a value by its first byte.
+var kinds = func() (kinds [256]ValueKind) {
+	for i := range kinds {
+		kinds[i] = KindNumber
+	}
+	kinds['{'], kinds['['], kinds['"'] = KindObject, KindArray, KindString
+	kinds['t'], kinds['f'], kinds['n'] = KindBool, KindBool, KindAbsent
+	return kinds
+}()
+
 // Kind tells what r holds.
 func (r Raw) Kind() ValueKind {
+	if len(r) > 0 && r[0] > ' ' {
+		return kinds[r[0]]
+	}
+	return r.kindBehindSpace()
+}
+
+func (r Raw) kindBehindSpace() ValueKind {
 	i := skipSpace(r, 0)
 	if i >= len(r) {
 		return KindAbsent
 	}
-	switch r[i] {
-	case '{':
-		return KindObject
-	case '[':
-		return KindArray
-	case '"':
-		return KindString
-	case 't', 'f':
-		return KindBool
-	case 'n':
-		return KindAbsent
-	default:
-		return KindNumber
-	}
+	return kinds[r[i]]
 }
 
 // Members walks the members of an object in wire order: for k, v := range r.Members. It yields nothing for any
 // other kind. A duplicate key is yielded each time.
-func (r Raw) Members(yield func(Text, Raw) bool) { (*Index)(nil).members(r, yield) }
+func (r Raw) Members(yield func(Text, Raw) bool) {
+	i := skipSpace(r, 0)
+	if i >= len(r) || r[i] != '{' {
+		return
+	}
+	i = skipSpace(r, i+1)
+	for i < len(r) && r[i] == '"' {
+		end := closingQuote(r, i+1)
+		key := Text(r[i+1 : end])
+		i = skipSpace(r, end+1)
+		if i >= len(r) || r[i] != ':' {
+			return
+		}
+		i = skipSpace(r, i+1)
+		end = endOfValue(r, i)
+		if !yield(key, Raw(r[i:end:end])) {
+			return
+		}
+		i = skipSpace(r, end)
+		if i >= len(r) || r[i] != ',' {
+			return
+		}
+		i = skipSpace(r, i+1)
+	}
+}
 
 // Elements walks the elements of an array: for v := range r.Elements. It yields nothing for any other kind.
-func (r Raw) Elements(yield func(Raw) bool) { (*Index)(nil).elements(r, yield) }
+func (r Raw) Elements(yield func(Raw) bool) {
+	i := skipSpace(r, 0)
+	if i >= len(r) || r[i] != '[' {
+		return
+	}
+	i = skipSpace(r, i+1)
+	for i < len(r) && r[i] != ']' {
+		end := endOfValue(r, i)
+		if end == i {
+			return
+		}
+		if !yield(Raw(r[i:end:end])) {
+			return
+		}
+		i = skipSpace(r, end)
+		if i >= len(r) || r[i] != ',' {
+			return
+		}
+		i = skipSpace(r, i+1)
+	}
+}
 
 // Get returns the value under the keys of nested objects, the first one where a key is repeated. It is nil when
 // a key is absent, its value is null, or something on the way is no object.
@@ -59,14 +107,18 @@ func (r Raw) Get(keys ...string) Raw { return (*Index)(nil).Get(r, keys...) }
 
 // Text returns the content of a string, nil for any other kind. The content of "" is empty and not nil.
 func (r Raw) Text() Text {
+	if end := len(r) - 1; end > 0 && r[0] == '"' && r[end] == '"' {
+		return Text(r[1:end:end])
+	}
+	return r.textInSpace()
+}
+
+func (r Raw) textInSpace() Text {
 	i := skipSpace(r, 0)
 	if i >= len(r) || r[i] != '"' {
 		return nil
 	}
-	end := len(r) - 1
-	if end == i || r[end] != '"' { // space behind it
-		end = closingQuote(r, i+1)
-	}
+	end := closingQuote(r, i+1)
 	return Text(r[i+1 : end : end])
 }
 

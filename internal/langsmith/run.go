@@ -146,7 +146,12 @@ type Run struct {
 	// InputsURL and OutputsURL are the signed links to offloaded bodies (v1), perhaps relative to the API.
 	InputsURL  Text
 	OutputsURL Text
+
+	index *Index
 }
+
+// Index is of the run's InvocationParams, Inputs and Outputs.
+func (r *Run) Index() *Index { return r.index }
 
 // Finished reports whether the run has ended: it has an end time, or a final status.
 func (r *Run) Finished() bool {

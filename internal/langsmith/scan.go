@@ -30,9 +30,13 @@ const (
 // checked by the caller over whole runs, which is cheaper than per string: all bytes above 0x7F stand inside of
 // strings, or the grammar is broken.
 type scanner struct {
-	b     []byte // data, then padding
-	n     int    // length of the data
-	stack [maxDepth]bool
+	b []byte // data, then padding
+	n int    // length of the data
+	// tokens is what stands in the objects and arrays that were scanned while noting was set.
+	tokens []token
+	noting bool
+	// stack has for every open object or array the one around it: its token, and in the lowest bit whether it is an object.
+	stack [maxDepth]uint32
 }
 
 // set makes the scanner look at b, whose capacity must leave room for the padding.
@@ -188,18 +192,40 @@ func (s *scanner) value(i int) int {
 	}
 }
 
+// noted scans a value and notes the tokens in it. What has too many of them is left out.
+func (s *scanner) noted(i int) int {
+	before := len(s.tokens)
+	s.noting = true
+	i = s.value(i)
+	if s.noting = false; len(s.tokens) > maxTokens {
+		s.tokens = s.tokens[:before]
+	}
+	return i
+}
+
 // container takes the index of the opening brace or bracket.
 func (s *scanner) container(i int) int {
 	b := s.b
-	depth := -1
+	tokens, noting := s.tokens, s.noting
+	start, depth := 0, -1
+	current := uint32(0) // the open object or array, as on the stack
 	object := false
 
 open:
 	if depth++; depth == maxDepth {
 		return scanDeep
 	}
-	s.stack[depth] = object
-	object = b[i] == '{'
+	s.stack[depth] = current
+	current = 0
+	if object = b[i] == '{'; object {
+		current = 1
+	}
+	if noting {
+		current |= uint32(len(tokens)) << 1
+		if tokens = append(tokens, token{start: uint32(i)}); len(tokens) > maxTokens {
+			s.tokens, noting = tokens, false
+		}
+	}
 	i++
 	if b[i] <= ' ' {
 		i = s.space(i)
@@ -221,8 +247,14 @@ key:
 	if b[i] != '"' {
 		return s.fail(i)
 	}
-	if i = s.str(i + 1); i < 0 {
+	start = i + 1
+	if i = s.str(start); i < 0 {
 		return i
+	}
+	if noting {
+		if tokens = append(tokens, token{start: uint32(start), end: uint32(i - 1), next: uint32(len(tokens) + 1)}); len(tokens) > maxTokens {
+			s.tokens, noting = tokens, false
+		}
 	}
 	if b[i] <= ' ' {
 		i = s.space(i)
@@ -236,6 +268,7 @@ key:
 	}
 
 element:
+	start = i
 	switch c := b[i]; {
 	case c == '"':
 		i = s.str(i + 1)
@@ -250,6 +283,11 @@ element:
 	}
 	if i < 0 {
 		return i
+	}
+	if noting {
+		if tokens = append(tokens, token{start: uint32(start), end: uint32(i), next: uint32(len(tokens) + 1)}); len(tokens) > maxTokens {
+			s.tokens, noting = tokens, false
+		}
 	}
 
 after:
@@ -272,9 +310,17 @@ after:
 	i++
 
 closed:
-	object = s.stack[depth]
+	if noting {
+		t := &tokens[current>>1]
+		t.end, t.next = uint32(i), uint32(len(tokens))
+	}
+	current = s.stack[depth]
+	object = current&1 != 0
 	if depth--; depth >= 0 {
 		goto after
+	}
+	if noting {
+		s.tokens = tokens
 	}
 	return i
 }

@@ -24,21 +24,20 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 		// The outputs are vectors: large, and of no use to a reader.
 		t.putJSON(attrs, keyInputs, run.Inputs, notes)
 	case classRetriever:
-		if query := retrievalQuery(run.Inputs); query != nil {
+		if query := t.retrievalQuery(run.Inputs); query != nil {
 			t.putContent(attrs, keyRetrievalQuery, query, notes)
 		} else {
 			t.putJSON(attrs, keyInputs, run.Inputs, notes)
 		}
 		t.encoder.reset(t.settings.ContentLimit)
-		t.encoder.index = &t.outputsIndex
 		if t.encoder.documents(run.Outputs) {
 			attrs.PutStr(keyRetrievalDocuments, t.strings.bytes(t.encoder.finish(notes)))
 		} else {
 			t.putJSON(attrs, keyOutputs, run.Outputs, notes)
 		}
 	case classTool:
-		t.putValue(attrs, keyToolCallArguments, toolArguments(run.Inputs), notes)
-		t.putValue(attrs, keyToolCallResult, toolResult(run.Outputs), notes)
+		t.putValue(attrs, keyToolCallArguments, t.toolArguments(run.Inputs), notes)
+		t.putValue(attrs, keyToolCallResult, t.toolResult(run.Outputs), notes)
 	default:
 		t.putJSON(attrs, keyInputs, run.Inputs, notes)
 		t.putJSON(attrs, keyOutputs, run.Outputs, notes)
@@ -47,7 +46,6 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 
 func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
 	e := &t.encoder
-	e.index = &t.inputsIndex
 	e.reset(t.settings.ContentLimit)
 	if e.systemInstructions(&t.input) {
 		attrs.PutStr(keySystemInstructions, t.strings.bytes(e.finish(notes)))
@@ -59,7 +57,6 @@ func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *
 		*notes |= UnknownShape
 		t.putJSON(attrs, keyInputs, run.Inputs, notes)
 	}
-	e.index = &t.outputsIndex
 	e.reset(t.settings.ContentLimit)
 	if e.outputMessages(run.Outputs, t.finishReason) {
 		attrs.PutStr(keyOutputMessages, t.strings.bytes(e.finish(notes)))
@@ -106,17 +103,17 @@ func (t *Translator) putValue(attrs pcommon.Map, key string, v langsmith.Raw, no
 }
 
 // unwrap takes the value out of an object with this one key, as tracers make of a value that is no object.
-func unwrap(v langsmith.Raw, key string) langsmith.Raw {
-	if k, inner := only(v); string(k) == key && inner != nil {
+func (t *Translator) unwrap(v langsmith.Raw, key string) langsmith.Raw {
+	if k, inner := t.only(v); string(k) == key && inner != nil {
 		return inner
 	}
 	return v
 }
 
 // only is the member of an object that has just one; value is nil for any other.
-func only(v langsmith.Raw) (key langsmith.Text, value langsmith.Raw) {
+func (t *Translator) only(v langsmith.Raw) (key langsmith.Text, value langsmith.Raw) {
 	n := 0
-	for key, value = range v.Members {
+	for key, value = range t.index.Members(v) {
 		if n++; n > 1 {
 			return nil, nil
 		}
@@ -126,24 +123,24 @@ func only(v langsmith.Raw) (key langsmith.Text, value langsmith.Raw) {
 
 // toolArguments is what a tool was called with, without the wrappers around it: LangChain's {"input": x}, and the
 // AI SDK's {"args": [x, options]}, whose options repeat the whole conversation.
-func toolArguments(inputs langsmith.Raw) langsmith.Raw {
+func (t *Translator) toolArguments(inputs langsmith.Raw) langsmith.Raw {
 	list := inputs
-	switch key, inner := only(inputs); string(key) {
+	switch key, inner := t.only(inputs); string(key) {
 	case "input":
 		return inner
 	case "args":
 		list = inner
 	}
-	if arguments, options := sdkArguments(list); options != nil {
+	if arguments, options := t.sdkArguments(list); options != nil {
 		return arguments
 	}
 	return inputs
 }
 
 // sdkArguments takes the arguments of a call of the AI SDK apart; options is nil for any other.
-func sdkArguments(list langsmith.Raw) (arguments, options langsmith.Raw) {
+func (t *Translator) sdkArguments(list langsmith.Raw) (arguments, options langsmith.Raw) {
 	n := 0
-	for el := range list.Elements {
+	for el := range t.index.Elements(list) {
 		switch n++; n {
 		case 1:
 			arguments = el
@@ -151,7 +148,7 @@ func sdkArguments(list langsmith.Raw) (arguments, options langsmith.Raw) {
 			options = el
 		}
 	}
-	if n != 2 || options.Get("toolCallId") == nil {
+	if n != 2 || t.index.Get(options, "toolCallId") == nil {
 		return nil, nil
 	}
 	return arguments, options
@@ -159,15 +156,15 @@ func sdkArguments(list langsmith.Raw) (arguments, options langsmith.Raw) {
 
 // toolResult is what a tool gave back, without the wrappers around it: {"output": x}, {"outputs": x}, and
 // LangChain's ToolMessage.
-func toolResult(outputs langsmith.Raw) langsmith.Raw {
-	v := unwrap(unwrap(outputs, "output"), "outputs")
-	if kwargs := v.Get("kwargs"); kwargs != nil {
-		if content := kwargs.Get("content"); content != nil {
+func (t *Translator) toolResult(outputs langsmith.Raw) langsmith.Raw {
+	v := t.unwrap(t.unwrap(outputs, "output"), "outputs")
+	if kwargs := t.index.Get(v, "kwargs"); kwargs != nil {
+		if content := t.index.Get(kwargs, "content"); content != nil {
 			return content
 		}
 	}
-	if string(v.Get("type").Text()) == "tool" {
-		if content := v.Get("content"); content != nil {
+	if string(t.index.Get(v, "type").Text()) == "tool" {
+		if content := t.index.Get(v, "content"); content != nil {
 			return content
 		}
 	}
@@ -175,18 +172,18 @@ func toolResult(outputs langsmith.Raw) langsmith.Raw {
 }
 
 // toolCallID is the id of the call that a tool answers, where LangChain puts it.
-func toolCallID(inputs, outputs langsmith.Raw) langsmith.Text {
-	if id := inputs.Get("tool_call_id").Text(); len(id) > 0 {
+func (t *Translator) toolCallID(inputs, outputs langsmith.Raw) langsmith.Text {
+	if id := t.index.Get(inputs, "tool_call_id").Text(); len(id) > 0 {
 		return id
 	}
-	if _, options := sdkArguments(unwrap(inputs, "args")); options != nil {
-		return options.Get("toolCallId").Text()
+	if _, options := t.sdkArguments(t.unwrap(inputs, "args")); options != nil {
+		return t.index.Get(options, "toolCallId").Text()
 	}
-	for _, v := range [...]langsmith.Raw{outputs, outputs.Get("output"), outputs.Get("outputs")} {
-		if id := v.Get("tool_call_id").Text(); len(id) > 0 {
+	for _, v := range [...]langsmith.Raw{outputs, t.index.Get(outputs, "output"), t.index.Get(outputs, "outputs")} {
+		if id := t.index.Get(v, "tool_call_id").Text(); len(id) > 0 {
 			return id
 		}
-		if id := v.Get("kwargs", "tool_call_id").Text(); len(id) > 0 {
+		if id := t.index.Get(v, "kwargs", "tool_call_id").Text(); len(id) > 0 {
 			return id
 		}
 	}
@@ -194,9 +191,9 @@ func toolCallID(inputs, outputs langsmith.Raw) langsmith.Text {
 }
 
 // retrievalQuery is the text of a search; nil when the inputs are of another shape.
-func retrievalQuery(inputs langsmith.Raw) langsmith.Text {
+func (t *Translator) retrievalQuery(inputs langsmith.Raw) langsmith.Text {
 	for _, key := range [...]string{"query", "input", "question"} {
-		if text := inputs.Get(key).Text(); text != nil {
+		if text := t.index.Get(inputs, key).Text(); text != nil {
 			return text
 		}
 	}
@@ -273,9 +270,9 @@ func (d *document) read(x *langsmith.Index, object langsmith.Raw) {
 			first(&d.kwargs, v)
 		}
 	}
-	first(&d.id, d.meta.Get("id"))
-	first(&d.score, d.meta.Get("score"))
-	first(&d.score, d.meta.Get("relevance_score"))
+	first(&d.id, x.Get(d.meta, "id"))
+	first(&d.score, x.Get(d.meta, "score"))
+	first(&d.score, x.Get(d.meta, "relevance_score"))
 }
 
 // validJSON reports whether b is one JSON value.

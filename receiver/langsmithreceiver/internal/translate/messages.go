@@ -31,10 +31,10 @@ func (in *input) read(x *langsmith.Index, inputs langsmith.Raw, p *params) {
 		case "system", "instructions", "system_instruction", "systemInstruction":
 			first(&in.system, v)
 		case "config":
-			first(&in.system, firstOf(v, "system_instruction", "systemInstruction"))
-			p.read(v)
+			first(&in.system, firstOf(x, v, "system_instruction", "systemInstruction"))
+			p.read(x, v)
 		default:
-			p.set(k, v)
+			p.set(x, k, v)
 		}
 	}
 }
@@ -43,7 +43,7 @@ func (in *input) read(x *langsmith.Index, inputs langsmith.Raw, p *params) {
 // SDK's system, the instructions of OpenAI's Responses, Gemini's system_instruction.
 func (e *encoder) systemInstructions(in *input) bool {
 	found := in.system
-	if parts := found.Get("parts"); parts != nil {
+	if parts := e.index.Get(found, "parts"); parts != nil {
 		found = parts
 	}
 	if isEmptyJSON(found) {
@@ -86,7 +86,7 @@ func (e *encoder) messages(v langsmith.Raw, role string, depth int) bool {
 		if depth > 2 {
 			return false
 		}
-		if role, text, ok := tuple(v); ok {
+		if role, text, ok := e.tuple(v); ok {
 			e.beginMessage(role)
 			e.textPart(text)
 			e.endMessage("")
@@ -104,13 +104,13 @@ func (e *encoder) messages(v langsmith.Raw, role string, depth int) bool {
 }
 
 // tuple reads LangChain's short form of a message, ["user", "text"].
-func tuple(v langsmith.Raw) (role string, text langsmith.Text, ok bool) {
+func (e *encoder) tuple(v langsmith.Raw) (role string, text langsmith.Text, ok bool) {
 	// To look at an element costs as much as it is long; most lists hold objects.
 	if inner := bytes.TrimLeft(v[1:], " \t\r\n"); len(inner) == 0 || inner[0] != '"' {
 		return "", nil, false
 	}
 	n := 0
-	for el := range v.Elements {
+	for el := range e.index.Elements(v) {
 		switch n {
 		case 0:
 			if role = roleOf(el.Text()); role == "" || role == string(el.Text()) && !isRole(role) {
@@ -211,7 +211,7 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 	f.read(e.index, v)
 	var class langsmith.Text
 	if wrapper := f; f.kwargs != nil { // LangChain's constructor dump: {id: [..., class], kwargs}
-		for id := range f.class.Elements {
+		for id := range e.index.Elements(f.class) {
 			class = id.Text()
 		}
 		f = fields{}
@@ -262,12 +262,12 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 		role = "user"
 	}
 	if f.toolCalls == nil {
-		if calls := f.additional.Get("tool_calls"); !isEmptyJSON(calls) {
+		if calls := e.index.Get(f.additional, "tool_calls"); !isEmptyJSON(calls) {
 			f.toolCalls = calls
 		}
 	}
-	first(&f.functionCall, f.additional.Get("function_call"))
-	first(&f.reasoning, f.additional.Get("reasoning_content"))
+	first(&f.functionCall, e.index.Get(f.additional, "function_call"))
+	first(&f.reasoning, e.index.Get(f.additional, "reasoning_content"))
 	if f.content == nil && f.parts == nil && f.toolCalls == nil && f.functionCall == nil && f.text == nil && f.refusal == nil && f.role == nil {
 		return false
 	}
@@ -281,8 +281,8 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 		e.toolResponse(f.toolCallID.Text(), f.content)
 	case f.parts != nil:
 		e.parts(f.parts, f.toolCalls != nil)
-	case f.content.Kind() == langsmith.KindObject && f.content.Get("parts") != nil: // a candidate of Gemini
-		e.parts(f.content.Get("parts"), f.toolCalls != nil)
+	case f.content.Kind() == langsmith.KindObject && e.index.Get(f.content, "parts") != nil: // a candidate of Gemini
+		e.parts(e.index.Get(f.content, "parts"), f.toolCalls != nil)
 	case f.content != nil:
 		e.parts(f.content, f.toolCalls != nil)
 	case f.text != nil:
@@ -293,7 +293,7 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 	}
 	e.toolCalls(f.toolCalls)
 	if f.functionCall != nil && f.toolCalls == nil {
-		e.toolCall(nil, f.functionCall.Get("name").Text(), f.functionCall.Get("arguments"))
+		e.toolCall(nil, e.index.Get(f.functionCall, "name").Text(), e.index.Get(f.functionCall, "arguments"))
 	}
 	e.raw("]")
 	if name := f.name.Text(); len(name) > 0 {

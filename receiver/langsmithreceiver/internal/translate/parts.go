@@ -33,16 +33,16 @@ func (e *encoder) part(block langsmith.Raw, skipToolCalls bool) {
 	default:
 		return
 	}
-	kind := block.Get("type").Text()
+	kind := e.index.Get(block, "type").Text()
 	switch string(kind) {
 	case "text", "input_text", "output_text", "text_delta":
-		e.textPart(block.Get("text").Text())
+		e.textPart(e.index.Get(block, "text").Text())
 	case "reasoning", "thinking":
 		e.reasoningPart(block)
 	case "redacted_thinking":
 		e.typedText("reasoning", nil)
 	case "refusal":
-		e.typedText("refusal", block.Get("refusal").Text())
+		e.typedText("refusal", e.index.Get(block, "refusal").Text())
 	case "tool_use", "tool_call", "tool-call", "function_call":
 		if !skipToolCalls {
 			e.toolCallObject(block)
@@ -62,32 +62,32 @@ func (e *encoder) part(block langsmith.Raw, skipToolCalls bool) {
 
 // geminiPart writes a part of Gemini, which says what it is by its one member.
 func (e *encoder) geminiPart(block langsmith.Raw) {
-	for k, v := range block.Members {
+	for k, v := range e.index.Members(block) {
 		switch string(k) {
 		case "text":
-			if thought, _ := block.Get("thought").Bool(); thought {
+			if thought, _ := e.index.Get(block, "thought").Bool(); thought {
 				e.typedText("reasoning", v.Text())
 			} else {
 				e.textPart(v.Text())
 			}
 			return
 		case "functionCall", "function_call":
-			e.toolCall(v.Get("id").Text(), v.Get("name").Text(), firstOf(v, "args", "arguments"))
+			e.toolCall(e.index.Get(v, "id").Text(), e.index.Get(v, "name").Text(), firstOf(e.index, v, "args", "arguments"))
 			return
 		case "functionResponse", "function_response":
-			id := v.Get("id").Text()
+			id := e.index.Get(v, "id").Text()
 			if id == nil {
-				id = v.Get("name").Text()
+				id = e.index.Get(v, "name").Text()
 			}
-			e.toolResponse(id, v.Get("response"))
+			e.toolResponse(id, e.index.Get(v, "response"))
 			return
 		case "inlineData", "inline_data":
-			mime := firstOf(v, "mimeType", "mime_type").Text()
-			e.blob(modality("", mime), mime, v.Get("data").Text())
+			mime := firstOf(e.index, v, "mimeType", "mime_type").Text()
+			e.blob(modality("", mime), mime, e.index.Get(v, "data").Text())
 			return
 		case "fileData", "file_data":
-			mime := firstOf(v, "mimeType", "mime_type").Text()
-			e.uri(modality("", mime), mime, firstOf(v, "fileUri", "file_uri").Text())
+			mime := firstOf(e.index, v, "mimeType", "mime_type").Text()
+			e.uri(modality("", mime), mime, firstOf(e.index, v, "fileUri", "file_uri").Text())
 			return
 		}
 	}
@@ -110,12 +110,12 @@ func (e *encoder) typedText(kind string, text langsmith.Text) {
 
 // reasoningPart writes what a model thought: a text, or the summaries that OpenAI gives instead.
 func (e *encoder) reasoningPart(block langsmith.Raw) {
-	if text := firstOf(block, "reasoning", "thinking", "text", "content").Text(); text != nil {
+	if text := firstOf(e.index, block, "reasoning", "thinking", "text", "content").Text(); text != nil {
 		e.typedText("reasoning", text)
 		return
 	}
-	for summary := range block.Get("summary").Elements {
-		e.typedText("reasoning", summary.Get("text").Text())
+	for summary := range e.index.Elements(e.index.Get(block, "summary")) {
+		e.typedText("reasoning", e.index.Get(summary, "text").Text())
 	}
 }
 
@@ -164,8 +164,8 @@ func (e *encoder) toolCall(id, name langsmith.Text, arguments langsmith.Raw) {
 }
 
 func (e *encoder) toolResultPart(block langsmith.Raw) {
-	id := firstOf(block, "tool_use_id", "toolCallId", "call_id", "tool_call_id").Text()
-	e.toolResponse(id, firstOf(block, "content", "output", "result"))
+	id := firstOf(e.index, block, "tool_use_id", "toolCallId", "call_id", "tool_call_id").Text()
+	e.toolResponse(id, firstOf(e.index, block, "content", "output", "result"))
 }
 
 func (e *encoder) toolResponse(id langsmith.Text, response langsmith.Raw) {
@@ -179,10 +179,10 @@ func (e *encoder) toolResponse(id langsmith.Text, response langsmith.Raw) {
 
 // mediaPart writes an image, a sound, a video or a file: as a link, as an id, or as the data itself.
 func (e *encoder) mediaPart(kind string, block langsmith.Raw) {
-	mime := firstOf(block, "mime_type", "mimeType", "mediaType", "media_type").Text()
+	mime := firstOf(e.index, block, "mime_type", "mimeType", "mediaType", "media_type").Text()
 	var source langsmith.Raw
 	for _, key := range [...]string{"image_url", "source", "input_audio", "file", "image", "audio", "video", "data", "url", "file_id", "file_data", "file_url", "fileId"} {
-		if source = block.Get(key); source != nil {
+		if source = e.index.Get(block, key); source != nil {
 			if key == "file_id" || key == "fileId" {
 				e.file(modality(kind, mime), mime, source.Text())
 				return
@@ -191,14 +191,14 @@ func (e *encoder) mediaPart(kind string, block langsmith.Raw) {
 		}
 	}
 	if source.Kind() == langsmith.KindObject {
-		if m := firstOf(source, "media_type", "mime_type", "format").Text(); m != nil {
+		if m := firstOf(e.index, source, "media_type", "mime_type", "format").Text(); m != nil {
 			mime = m
 		}
-		if id := source.Get("file_id").Text(); id != nil {
+		if id := e.index.Get(source, "file_id").Text(); id != nil {
 			e.file(modality(kind, mime), mime, id)
 			return
 		}
-		source = firstOf(source, "url", "data", "file_data", "uri")
+		source = firstOf(e.index, source, "url", "data", "file_data", "uri")
 	}
 	data := source.Text()
 	switch {
@@ -275,11 +275,11 @@ func (e *encoder) toolDefinitions(tools langsmith.Raw) bool {
 	e.raw("[")
 	switch tools.Kind() {
 	case langsmith.KindArray:
-		for tool := range tools.Elements {
+		for tool := range e.index.Elements(tools) {
 			e.toolDefinition(nil, tool)
 		}
 	case langsmith.KindObject: // the AI SDK: {name: tool}
-		for name, tool := range tools.Members {
+		for name, tool := range e.index.Members(tools) {
 			e.toolDefinition(name, tool)
 		}
 	}
@@ -292,8 +292,8 @@ func (e *encoder) toolDefinition(name langsmith.Text, tool langsmith.Raw) {
 		return
 	}
 	var d definition
-	if d.read(tool); d.declarations != nil { // Gemini
-		for declaration := range d.declarations.Elements {
+	if d.read(e.index, tool); d.declarations != nil { // Gemini
+		for declaration := range e.index.Elements(d.declarations) {
 			e.toolDefinition(nil, declaration)
 		}
 		return
@@ -301,7 +301,7 @@ func (e *encoder) toolDefinition(name langsmith.Text, tool langsmith.Raw) {
 	kind := d.kind.Text()
 	if function := d.function; function.Kind() == langsmith.KindObject {
 		d = definition{}
-		d.read(function)
+		d.read(e.index, function)
 	}
 	if n := d.name.Text(); len(n) > 0 {
 		name = n
@@ -326,8 +326,8 @@ type definition struct {
 	kind, name, description, schema, function, declarations langsmith.Raw
 }
 
-func (d *definition) read(tool langsmith.Raw) {
-	for k, v := range tool.Members {
+func (d *definition) read(x *langsmith.Index, tool langsmith.Raw) {
+	for k, v := range x.Members(tool) {
 		switch string(k) {
 		case "type":
 			first(&d.kind, v)
@@ -346,9 +346,9 @@ func (d *definition) read(tool langsmith.Raw) {
 }
 
 // firstOf is the first of the members that there is.
-func firstOf(object langsmith.Raw, keys ...string) langsmith.Raw {
+func firstOf(x *langsmith.Index, object langsmith.Raw, keys ...string) langsmith.Raw {
 	for _, key := range keys {
-		if v := object.Get(key); v != nil {
+		if v := x.Get(object, key); v != nil {
 			return v
 		}
 	}

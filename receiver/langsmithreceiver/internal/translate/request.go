@@ -16,14 +16,14 @@ type params struct {
 	dimensions, encodingFormat, tools                      langsmith.Raw
 }
 
-func (p *params) read(object langsmith.Raw) {
-	for k, v := range object.Members {
-		p.set(k, v)
+func (p *params) read(x *langsmith.Index, object langsmith.Raw) {
+	for k, v := range x.Members(object) {
+		p.set(x, k, v)
 	}
 }
 
 // set keeps a parameter, and reports false when the member is none.
-func (p *params) set(k langsmith.Text, v langsmith.Raw) bool {
+func (p *params) set(x *langsmith.Index, k langsmith.Text, v langsmith.Raw) bool {
 	switch string(k) {
 	case "model":
 		first(&p.model, v)
@@ -69,7 +69,7 @@ func (p *params) set(k langsmith.Text, v langsmith.Raw) bool {
 		first(&p.tools, v)
 	case "config", "generation_config", "generationConfig":
 		// Gemini keeps its parameters one level down.
-		p.read(v)
+		p.read(x, v)
 	default:
 		return false
 	}
@@ -90,12 +90,12 @@ const maxModel = 256
 func (t *Translator) request(run *langsmith.Run, op operation, attrs pcommon.Map) string {
 	p := &t.params
 	*p = params{}
-	p.read(run.InvocationParams)
-	p.read(t.meta.invocationParams)
+	p.read(t.index, run.InvocationParams)
+	p.read(t.index, t.meta.invocationParams)
 	// The model must not depend on how much is captured, so the inputs come last.
 	model := t.requestModel(op)
 	if t.settings.Capture == CaptureFull {
-		t.input.read(&t.inputsIndex, run.Inputs, p)
+		t.input.read(t.index, run.Inputs, p)
 		if model == "" {
 			model = t.requestModel(op)
 		}

@@ -11,7 +11,7 @@ import (
 
 // response is what the outputs of a model call say about the answer, apart from its text.
 type response struct {
-	index                *langsmith.Index // of the outputs
+	index                *langsmith.Index
 	model, id, messageID langsmith.Text
 	finish               []langsmith.Text
 }
@@ -25,7 +25,7 @@ func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs pcomm
 		return
 	}
 	r := &t.response
-	*r = response{index: &t.outputsIndex, finish: r.finish[:0]}
+	*r = response{index: t.index, finish: r.finish[:0]}
 	r.read(run.Outputs, 0)
 	// Outputs are content, so only what has the form of a name gets out of them.
 	if model := idToken(r.model); model != nil {
@@ -127,7 +127,7 @@ func (r *response) generations(generations langsmith.Raw) {
 			if g.message.Kind() == langsmith.KindObject {
 				r.read(g.message, 3)
 			}
-			for k, v := range g.info.Members {
+			for k, v := range r.index.Members(g.info) {
 				switch string(k) {
 				case "finish_reason", "stop_reason":
 					if len(r.finish) == before {

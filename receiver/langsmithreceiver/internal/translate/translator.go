@@ -63,8 +63,9 @@ type Translator struct {
 	response response
 	scratch  []byte
 	encoder  encoder
+	index    *langsmith.Index // of the run at hand
 	// What is walked more than once has an index.
-	inputsIndex, outputsIndex langsmith.Index
+	
 }
 
 // New returns a Translator for settings.
@@ -122,7 +123,8 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	t.meta = metadata{}
 	t.meta.read(run.Metadata)
 	op := t.operation(run)
-	t.index(run, op)
+	t.index = run.Index()
+	t.encoder.index = t.index
 
 	span := dst.AppendEmpty()
 	attrs := span.Attributes()
@@ -193,26 +195,6 @@ func (t *Translator) Learn(run *langsmith.Run, target Target) {
 	t.meta = metadata{}
 	t.meta.read(run.Metadata)
 	target.Lineage.observe(run, traceID(run, t.meta.otelTraceID.Text()), spanID(run.ID, t.meta.otelSpanID.Text()), t.conversation(run))
-}
-
-// index prepares the indexes for the run. They must never be of an earlier one, whose memory this one may have.
-func (t *Translator) index(run *langsmith.Run, op operation) {
-	var inputs, outputs langsmith.Raw
-	switch op.class {
-	case classModel, classEmbedding:
-		if t.settings.Capture == CaptureFull {
-			inputs = run.Inputs
-		}
-		if t.readsOutputs() {
-			outputs = run.Outputs
-		}
-	case classRetriever:
-		if t.settings.Capture == CaptureFull {
-			outputs = run.Outputs
-		}
-	}
-	t.inputsIndex.Reset(inputs)
-	t.outputsIndex.Reset(outputs)
 }
 
 // capacity is about how many attributes a span of a class gets, content and metadata aside.
@@ -365,7 +347,7 @@ func (t *Translator) tool(run *langsmith.Run, attrs pcommon.Map) {
 	attrs.PutStr(keyToolType, "function")
 	id := run.ToolCallID
 	if len(id) == 0 && t.settings.Capture == CaptureFull {
-		id = toolCallID(run.Inputs, run.Outputs)
+		id = t.toolCallID(run.Inputs, run.Outputs)
 	}
 	if len(id) > 0 {
 		attrs.PutStr(keyToolCallID, t.short(id, maxSpanName))

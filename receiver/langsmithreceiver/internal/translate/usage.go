@@ -28,9 +28,9 @@ func (t *Translator) usage(run *langsmith.Run, op operation, attrs pcommon.Map, 
 	told := func() *usage {
 		if !read {
 			read = true
-			u.readObject(t.meta.usage)
+			u.readObject(t.index, t.meta.usage)
 			if !u.known() && t.readsOutputs() {
-				u.find(&t.outputsIndex, run.Outputs, 0)
+				u.find(t.index, run.Outputs, 0)
 			}
 			u.finish()
 		}
@@ -48,8 +48,8 @@ func (t *Translator) usage(run *langsmith.Run, op operation, attrs pcommon.Map, 
 	}
 
 	var details usage
-	details.readInputDetails(run.PromptTokenDetails)
-	details.readOutputDetails(run.CompletionTokenDetails)
+	details.readInputDetails(t.index, run.PromptTokenDetails)
+	details.readOutputDetails(t.index, run.CompletionTokenDetails)
 	if !details.inputDetails {
 		u := told()
 		details.cacheRead, details.cacheWrite, details.audioInput = u.cacheRead, u.cacheWrite, u.audioInput
@@ -120,17 +120,17 @@ func (u *usage) known() bool { return u.input.Valid || u.output.Valid }
 
 // readObject reads one usage object of any tracer: LangSmith's usage_metadata, and what OpenAI, Anthropic,
 // Gemini, LangChain.js and the AI SDK call usage.
-func (u *usage) readObject(object langsmith.Raw) {
-	for k, v := range object.Members {
+func (u *usage) readObject(x *langsmith.Index, object langsmith.Raw) {
+	for k, v := range x.Members(object) {
 		switch string(k) {
 		case "input_tokens", "prompt_tokens", "inputTokens", "promptTokens", "promptTokenCount", "prompt_token_count":
 			u.input = tokenCount(v)
 		case "output_tokens", "completion_tokens", "outputTokens", "completionTokens", "candidatesTokenCount", "candidates_token_count":
 			u.output = tokenCount(v)
 		case "input_token_details", "inputTokenDetails", "prompt_tokens_details", "promptTokensDetails", "input_tokens_details":
-			u.readInputDetails(v)
+			u.readInputDetails(x, v)
 		case "output_token_details", "outputTokenDetails", "completion_tokens_details", "completionTokensDetails", "output_tokens_details":
-			u.readOutputDetails(v)
+			u.readOutputDetails(x, v)
 		case "cachedInputTokens", "cachedContentTokenCount", "cached_content_token_count":
 			u.cacheRead = v.Count().Value
 		case "reasoningTokens":
@@ -175,9 +175,9 @@ func tokenCount(v langsmith.Raw) langsmith.Count {
 
 // readInputDetails sums the buckets of the input. A service tier or a context tier is part of a bucket's name,
 // as in flex_cache_read or cache_read_over_200k, and its tokens are in no other bucket.
-func (u *usage) readInputDetails(details langsmith.Raw) {
+func (u *usage) readInputDetails(x *langsmith.Index, details langsmith.Raw) {
 	var ephemeral int64
-	for k, v := range details.Members {
+	for k, v := range x.Members(details) {
 		n := v.Count().Value
 		switch {
 		case bytes.Contains(k, []byte("cache_read")), bytes.Contains(k, []byte("cached")), string(k) == "cacheReadTokens", string(k) == "cacheRead":
@@ -198,8 +198,8 @@ func (u *usage) readInputDetails(details langsmith.Raw) {
 }
 
 // readOutputDetails sums the buckets of the output.
-func (u *usage) readOutputDetails(details langsmith.Raw) {
-	for k, v := range details.Members {
+func (u *usage) readOutputDetails(x *langsmith.Index, details langsmith.Raw) {
+	for k, v := range x.Members(details) {
 		n := v.Count().Value
 		switch {
 		case bytes.Contains(k, []byte("reasoning")):
@@ -218,14 +218,14 @@ func (u *usage) find(x *langsmith.Index, outputs langsmith.Raw, depth int) {
 		switch string(k) {
 		case "usage_metadata", "usageMetadata":
 			if v.Kind() == langsmith.KindObject {
-				u.readObject(v)
+				u.readObject(x, v)
 				return
 			}
 		case "usage", "totalUsage":
 			plain = v
 		case "llm_output", "llmOutput":
 			for _, key := range [...]string{"token_usage", "tokenUsage", "usage", "estimatedTokenUsage"} {
-				if found := v.Get(key); found != nil {
+				if found := x.Get(v, key); found != nil {
 					plain = found
 					break
 				}
@@ -243,7 +243,7 @@ func (u *usage) find(x *langsmith.Index, outputs langsmith.Raw, depth int) {
 		u.find(x, wrapped, depth+1)
 	}
 	if !u.known() {
-		u.readObject(plain)
+		u.readObject(x, plain)
 	}
 }
 
@@ -260,7 +260,7 @@ func (u *usage) addGenerations(x *langsmith.Index, generations langsmith.Raw) {
 				continue
 			}
 			var one usage
-			one.readObject(found)
+			one.readObject(x, found)
 			one.finish()
 			u.add(&one)
 			break
