@@ -3,6 +3,7 @@ package langsmith
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -104,6 +105,19 @@ func TestText(t *testing.T) {
 	assert.False(t, Text(`\u0041`).Equal(`\u0041`))
 	assert.False(t, Text(`a\\`).Equal(`a\\`))
 	assert.False(t, Text(`abc\n`).Equal("ab"))
+}
+
+// Escapes at any distance from each other come out the same, and broken ones neither panic nor end the text.
+func TestTextAppend(t *testing.T) {
+	for pad := range 20 {
+		x := strings.Repeat("x", pad)
+		text, want := Text(x+`\n`+x+`\u4e2d\u6587`+x+`\\`+x), x+"\n"+x+"中文"+x+"\\"+x
+		assert.Equal(t, want, string(text.Append(nil)))
+		assert.Equal(t, "ab"+want, string(text.Append(append(make([]byte, 0, 100), "ab"...))))
+		for _, broken := range []string{`\`, `\u`, `\u12`, `\u\u\u\u\u\u\u\u\u\u\u\u`, `\uzzzz`} {
+			assert.Contains(t, string(Text(x+broken).Append(nil)), x+"\ufffd")
+		}
+	}
 }
 
 func TestUUID(t *testing.T) {

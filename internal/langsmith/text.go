@@ -2,6 +2,9 @@ package langsmith
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -11,22 +14,54 @@ func (t Text) String() string {
 	if bytes.IndexByte(t, '\\') < 0 {
 		return string(t)
 	}
-	return string(t.Append(make([]byte, 0, len(t))))
+	return string(t.Append(make([]byte, 0, len(t)+AppendSlack)))
 }
+
+// AppendSlack is how much more room than the length of a text [Text.Append] wants, so as not to allocate.
+const AppendSlack = 8
 
 // Append appends the unescaped text to dst. A surrogate without its partner becomes U+FFFD.
 func (t Text) Append(dst []byte) []byte {
+	// No text is longer without its escapes. The slack lets eight bytes be written at a time.
+	n := len(dst)
+	dst = slices.Grow(dst, len(t)+AppendSlack)[:n+len(t)+AppendSlack]
+	i := 0
 	for {
-		i := bytes.IndexByte(t, '\\')
-		if i < 0 {
-			return append(dst, t...)
+		for ; i+8 <= len(t); i, n = i+8, n+8 {
+			w := binary.LittleEndian.Uint64(t[i:])
+			binary.LittleEndian.PutUint64(dst[n:], w)
+			w ^= '\\' * ones
+			if m := (w - ones) &^ w & highs; m != 0 {
+				k := bits.TrailingZeros64(m) >> 3
+				i, n = i+k, n+k
+				break
+			}
 		}
-		dst = append(dst, t[:i]...)
-		r, n := unescape(t[i:])
-		dst = utf8.AppendRune(dst, r)
-		t = t[i+n:]
+		for ; i < len(t) && t[i] != '\\'; i, n = i+1, n+1 {
+			dst[n] = t[i]
+		}
+		// Text that is escaped for ASCII comes as a run of escapes.
+		for i < len(t) && t[i] == '\\' {
+			if i+1 < len(t) && meanings[t[i+1]] != 0 {
+				dst[n] = meanings[t[i+1]]
+				i, n = i+2, n+1
+				continue
+			}
+			r, size := unescape(t[i:])
+			if size < 3 { // no escape at all, whose replacement is longer
+				dst = append(dst, 0, 0)
+			}
+			n += utf8.EncodeRune(dst[n:], r)
+			i += size
+		}
+		if i >= len(t) {
+			return dst[:n]
+		}
 	}
 }
+
+// meanings has what a byte behind a backslash means, zero where more than that byte counts.
+var meanings = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // Equal compares the unescaped text with s.
 func (t Text) Equal(s string) bool {

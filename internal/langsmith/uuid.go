@@ -9,20 +9,31 @@ func (u UUID) String() string {
 	if u.IsZero() {
 		return ""
 	}
-	return string(u.Append(make([]byte, 0, 36)))
+	return string(u.Append(make([]byte, 0, UUIDLen)))
 }
+
+// UUIDLen is how long the form with dashes is.
+const UUIDLen = 36
 
 // Append appends the form with dashes to dst, of the zero value too.
 func (u UUID) Append(dst []byte) []byte {
-	const digits = "0123456789abcdef"
-	for i, b := range u {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			dst = append(dst, '-')
-		}
-		dst = append(dst, digits[b>>4], digits[b&15])
+	var text [UUIDLen]byte
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	for i, at := range dashed {
+		pair := hexPairs[u[i]]
+		text[at], text[at+1] = byte(pair), byte(pair>>8)
 	}
-	return dst
+	return append(dst, text[:]...)
 }
+
+// hexPairs has the two digits of every byte, the first one low.
+var hexPairs = func() (pairs [256]uint16) {
+	const digits = "0123456789abcdef"
+	for i := range pairs {
+		pairs[i] = uint16(digits[i>>4]) | uint16(digits[i&15])<<8
+	}
+	return pairs
+}()
 
 // ParseUUID reads a UUID in any case, with or without its dashes.
 func ParseUUID(s string) (UUID, error) {
@@ -36,7 +47,7 @@ func ParseUUID(s string) (UUID, error) {
 func parseUUID(b []byte) (u UUID, ok bool) {
 	bad := uint8(0)
 	switch len(b) {
-	case 36:
+	case UUIDLen:
 		if b[8] != '-' || b[13] != '-' || b[18] != '-' || b[23] != '-' {
 			return UUID{}, false
 		}

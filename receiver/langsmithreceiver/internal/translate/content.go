@@ -29,10 +29,7 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 		} else {
 			t.putJSON(attrs, keyInputs, run.Inputs, notes)
 		}
-		t.encoder.reset(t.settings.ContentLimit)
-		if t.encoder.documents(run.Outputs) {
-			attrs.PutStr(keyRetrievalDocuments, t.strings.bytes(t.encoder.finish(notes)))
-		} else {
+		if !t.putEncoded(attrs, keyRetrievalDocuments, len(run.Outputs), notes, func(e *encoder) bool { return e.documents(run.Outputs) }) {
 			t.putJSON(attrs, keyOutputs, run.Outputs, notes)
 		}
 	case classTool:
@@ -45,30 +42,38 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 }
 
 func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
-	e := &t.encoder
-	e.reset(t.settings.ContentLimit)
-	if e.systemInstructions(&t.input) {
-		attrs.PutStr(keySystemInstructions, t.strings.bytes(e.finish(notes)))
+	in, tools := &t.input, t.params.tools
+	if !isEmptyJSON(in.system) {
+		t.putEncoded(attrs, keySystemInstructions, len(in.system), notes, func(e *encoder) bool { return e.systemInstructions(in) })
 	}
-	e.reset(t.settings.ContentLimit)
-	if e.inputMessages(&t.input) {
-		attrs.PutStr(keyInputMessages, t.strings.bytes(e.finish(notes)))
-	} else if !isEmptyJSON(run.Inputs) {
+	if !t.putEncoded(attrs, keyInputMessages, len(run.Inputs), notes, func(e *encoder) bool { return e.inputMessages(in) }) && !isEmptyJSON(run.Inputs) {
 		*notes |= UnknownShape
 		t.putJSON(attrs, keyInputs, run.Inputs, notes)
 	}
-	e.reset(t.settings.ContentLimit)
-	if e.outputMessages(run.Outputs, t.finishReason) {
-		attrs.PutStr(keyOutputMessages, t.strings.bytes(e.finish(notes)))
-	} else if !isEmptyJSON(run.Outputs) {
+	if !t.putEncoded(attrs, keyOutputMessages, len(run.Outputs), notes, func(e *encoder) bool { return e.outputMessages(run.Outputs, t.finishReason) }) && !isEmptyJSON(run.Outputs) {
 		*notes |= UnknownShape
 		t.putJSON(attrs, keyOutputs, run.Outputs, notes)
 	}
-	e.reset(t.settings.ContentLimit)
-	if e.toolDefinitions(t.params.tools) {
-		attrs.PutStr(keyToolDefinitions, t.strings.bytes(e.finish(notes)))
+	if tools != nil {
+		t.putEncoded(attrs, keyToolDefinitions, len(tools), notes, func(e *encoder) bool { return e.toolDefinitions(tools) })
 	}
 }
+
+// putEncoded writes the text that encode makes of about size bytes of content, in the memory where it stays. It reports
+// false when encode does.
+func (t *Translator) putEncoded(attrs pcommon.Map, key string, size int, notes *Notes, encode func(*encoder) bool) bool {
+	e, limit := &t.encoder, t.settings.ContentLimit
+	e.reset(t.strings.room(min(size, limit)+encodingSlack), limit)
+	if !encode(e) {
+		t.strings.take(e.buf[:0])
+		return false
+	}
+	attrs.PutStr(key, t.strings.take(e.finish(notes)))
+	return true
+}
+
+// encodingSlack is how much longer a text may become in the schemas of the conventions, so that it is seldom moved.
+const encodingSlack = 128
 
 // putContent writes a text of any length.
 func (t *Translator) putContent(attrs pcommon.Map, key string, text langsmith.Text, notes *Notes) {
@@ -89,7 +94,7 @@ func (t *Translator) putContent(attrs pcommon.Map, key string, text langsmith.Te
 // putJSON writes a value as JSON text, unless there is nothing in it.
 func (t *Translator) putJSON(attrs pcommon.Map, key string, v langsmith.Raw, notes *Notes) {
 	if !isEmptyJSON(v) {
-		attrs.PutStr(key, t.strings.bytes(t.boundedJSON(v, t.settings.ContentLimit, notes)))
+		attrs.PutStr(key, t.boundedJSON(v, t.settings.ContentLimit, notes))
 	}
 }
 

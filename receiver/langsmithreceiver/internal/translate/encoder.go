@@ -16,8 +16,9 @@ type encoder struct {
 	clipped bool
 }
 
-func (e *encoder) reset(limit int) {
-	e.buf = keepScratch(e.buf)
+// reset begins a new text in buf.
+func (e *encoder) reset(buf []byte, limit int) {
+	e.buf = buf
 	e.limit = limit
 	e.clipped = false
 }
@@ -199,15 +200,13 @@ func (b *bounder) fits(dst []byte, start, reserve int) bool {
 	return true
 }
 
-// boundedJSON is v as JSON text of about at most limit bytes. It may alias v or the encoder.
-func (t *Translator) boundedJSON(v langsmith.Raw, limit int, notes *Notes) []byte {
+// boundedJSON is v as JSON text of about at most limit bytes.
+func (t *Translator) boundedJSON(v langsmith.Raw, limit int, notes *Notes) string {
 	if len(v) <= limit {
-		return v
+		return t.strings.bytes(v)
 	}
 	*notes |= ContentTruncated
-	t.encoder.reset(limit)
-	t.encoder.buf = appendBounded(t.encoder.buf, v, limit)
-	return t.encoder.buf
+	return t.strings.take(appendBounded(t.strings.room(limit), v, limit))
 }
 
 // finish returns what was built, shortened once more when many small parts have made it too long.

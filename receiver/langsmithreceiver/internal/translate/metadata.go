@@ -105,7 +105,7 @@ func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.M
 			}
 			attrs.PutStr(name, t.short(text, maxMetadataValue))
 		default:
-			attrs.PutStr(name, t.strings.bytes(t.boundedJSON(value, maxMetadataValue, notes)))
+			attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
 		}
 	}
 }

@@ -2,7 +2,8 @@ package translate
 
 import (
 	"bytes"
-	"strings"
+	"encoding/binary"
+	"unsafe"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
@@ -11,34 +12,56 @@ const (
 	// chunkSize is how many bytes of small strings share one allocation. A chunk lives as long as any string in
 	// it, so it must stay small beside a batch of spans.
 	chunkSize = 16 << 10
-	// maxInterned bounds the table of repeated strings; when it is full it starts over.
-	maxInterned = 2048
-	// maxInternedLen is the longest string worth a place in that table.
+	// maxShared is the longest string that shares an allocation with others.
+	maxShared = chunkSize / 4
+	// recentStrings is how many repeated strings are remembered.
+	recentStrings = 512
+	// maxInternedLen is the longest string worth remembering.
 	maxInternedLen = 96
 )
 
 // stringPool turns texts that alias a page into strings of their own. Small ones share chunks, repeated ones
 // are kept once. It is not safe for concurrent use.
 type stringPool struct {
-	chunk    strings.Builder // unlike make, it does not clear its memory first
-	interned map[string]string
-	scratch  []byte
+	free []byte // what is left of the chunk, empty with room behind it
+	// recent holds each string at the place that its bytes give. A newer one takes the place of an older one, which
+	// is cheaper than any table that grows, and bounded.
+	recent [recentStrings]string
+}
+
+// room lends memory to append about n bytes to. What was appended goes to take, before room is called again.
+func (p *stringPool) room(n int) []byte {
+	if n > maxShared {
+		return make([]byte, 0, n)
+	}
+	b := p.free
+	if p.free = nil; cap(b) < n {
+		b = make([]byte, 0, chunkSize)
+	}
+	return b
+}
+
+// take makes a string of b, which began as room. Nobody may write to b any more.
+func (p *stringPool) take(b []byte) string {
+	used, spare := len(b), cap(b)-len(b)
+	switch {
+	case cap(b) <= chunkSize:
+		if spare > cap(p.free) {
+			p.free = b[used:]
+		}
+	case used <= maxShared || spare > used/4:
+		// It would keep too much memory.
+		return p.bytes(b)
+	}
+	return unsafe.String(unsafe.SliceData(b), used)
 }
 
 // bytes copies b as it is.
 func (p *stringPool) bytes(b []byte) string {
-	switch {
-	case len(b) == 0:
-		return ""
-	case len(b) > chunkSize/4:
+	if len(b) > maxShared {
 		return string(b)
-	case p.chunk.Cap()-p.chunk.Len() < len(b):
-		p.chunk = strings.Builder{}
-		p.chunk.Grow(chunkSize)
 	}
-	start := p.chunk.Len()
-	p.chunk.Write(b)
-	return p.chunk.String()[start:]
+	return p.take(append(p.room(len(b)), b...))
 }
 
 // text copies and unescapes t.
@@ -46,45 +69,45 @@ func (p *stringPool) text(t langsmith.Text) string {
 	if bytes.IndexByte(t, '\\') < 0 {
 		return p.bytes(t)
 	}
-	p.scratch = t.Append(keepScratch(p.scratch))
-	return p.bytes(p.scratch)
+	return p.take(t.Append(p.room(len(t) + langsmith.AppendSlack)))
 }
 
 // intern copies and unescapes t, which is likely to repeat.
 func (p *stringPool) intern(t langsmith.Text) string {
-	if len(t) == 0 {
-		return ""
-	}
 	if len(t) > maxInternedLen || bytes.IndexByte(t, '\\') >= 0 {
 		return p.text(t)
 	}
-	if s, ok := p.interned[string(t)]; ok {
-		return s
-	}
-	return p.remember(string(t))
+	return p.internBytes(t)
 }
 
 // internBytes is intern for bytes that are no JSON text.
 func (p *stringPool) internBytes(b []byte) string {
-	if s, ok := p.interned[string(b)]; ok {
-		return s
-	}
 	if len(b) > maxInternedLen {
 		return p.bytes(b)
 	}
-	return p.remember(string(b))
-}
-
-func (p *stringPool) remember(s string) string {
-	if p.interned == nil || len(p.interned) >= maxInterned {
-		p.interned = make(map[string]string, 64)
+	place := &p.recent[hash(b)%recentStrings]
+	if *place != string(b) {
+		*place = string(b)
 	}
-	p.interned[s] = s
-	return s
+	return *place
 }
 
 // uuid writes u in its usual form with hyphens.
 func (p *stringPool) uuid(u langsmith.UUID) string {
-	p.scratch = u.Append(keepScratch(p.scratch))
-	return p.bytes(p.scratch)
+	return p.take(u.Append(p.room(langsmith.UUIDLen)))
+}
+
+// hash looks at the length and at both ends of b, where the strings that repeat in traces differ.
+func hash(b []byte) uint32 {
+	n := len(b)
+	var x uint64
+	switch {
+	case n >= 8:
+		x = binary.LittleEndian.Uint64(b) ^ binary.LittleEndian.Uint64(b[n-8:])<<1
+	case n >= 4:
+		x = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+	case n > 0:
+		x = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+	}
+	return uint32((x + uint64(n)) * 0x9e3779b97f4a7c15 >> 32)
 }

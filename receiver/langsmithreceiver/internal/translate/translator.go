@@ -65,7 +65,6 @@ type Translator struct {
 	encoder  encoder
 	index    *langsmith.Index // of the run at hand
 	// What is walked more than once has an index.
-	
 }
 
 // New returns a Translator for settings.
