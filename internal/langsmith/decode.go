@@ -56,6 +56,7 @@ func NewDecoder(maxRunBytes int64) *Decoder {
 func (d *Decoder) Decode(r io.Reader, yield func(*Run) error) (Page, error) {
 	d.source, d.yield, d.end, d.page, d.p = r, yield, nil, Page{}, 0
 	d.runs.set(d.buf[:0])
+	d.runs.restart()
 	err := d.document()
 	page := d.page
 	d.source, d.yield, d.page = nil, nil, Page{}

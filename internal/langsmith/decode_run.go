@@ -1,5 +1,7 @@
 package langsmith
 
+import "bytes"
+
 // runDecoder reads one run in one pass: every byte is checked once, and what a run's consumer needs is noted on
 // the way.
 type runDecoder struct {
@@ -13,6 +15,17 @@ type runDecoder struct {
 	hasMetadata bool // metadata was an object
 	hasParent   bool // the run itself tells its parent, or that it has none
 	hasExtra    bool
+
+	// What was like that in the runs before.
+	order, extraOrder, metadataOrder keyOrder
+	lastRuntime, lastSerialized      []byte
+}
+
+// restart begins a page.
+func (d *runDecoder) restart() {
+	d.order.restart()
+	d.extraOrder.restart()
+	d.metadataOrder.restart()
 }
 
 // decode takes the index of the run's opening brace. After a scan code, run holds what came before.
@@ -22,45 +35,57 @@ func (d *runDecoder) decode(i int) int {
 	d.extraMetadata = d.extraMetadata[:0]
 	d.hasMetadata, d.hasParent, d.hasExtra = false, false, false
 
-	b := d.b
-	i = d.space(i + 1)
-	if b[i] == '}' {
-		return i + 1
-	}
-	for {
-		start, end := i+1, 0
-		if i, end = d.key(i); i < 0 {
+	d.order.at = 0
+	for separator := byte('{'); ; separator = ',' {
+		k, end := d.member(&d.order, i, separator)
+		if end != 0 {
+			if end > 0 {
+				d.finish()
+			}
+			return end
+		}
+		if i = d.field(k.field, k.value); i < 0 {
 			return i
 		}
-		if i = d.field(fieldOf(b, start, end), i); i < 0 {
-			return i
-		}
-		i = d.space(i)
-		if b[i] == ',' {
-			i = d.space(i + 1)
-			continue
-		}
-		if b[i] != '}' {
-			return d.fail(i)
-		}
-		d.finish()
-		return i + 1
 	}
 }
 
-// key takes the index of a key's opening quote, and returns the index of its value and of its closing quote.
-func (d *runDecoder) key(i int) (value, end int) {
+// member takes the index of an object's opening brace, or the one behind a member's value. It returns the next
+// member, or the index behind the object's end, or a scan code.
+func (d *runDecoder) member(o *keyOrder, i int, separator byte) (k memberKey, end int) {
+	if k, ok := o.next(d.b, i, separator); ok {
+		return k, 0
+	}
+	return d.unexpected(o, i, separator)
+}
+
+func (d *runDecoder) unexpected(o *keyOrder, i int, separator byte) (k memberKey, end int) {
+	i = d.space(i)
+	from := i
+	if d.b[i] == separator {
+		if i = d.space(i + 1); separator == '{' && d.b[i] == '}' {
+			return k, i + 1
+		}
+	} else if d.b[i] == '}' {
+		return k, i + 1
+	} else {
+		return k, d.fail(i)
+	}
 	if d.b[i] != '"' {
-		return d.fail(i), 0
+		return k, d.fail(i)
 	}
-	if i = d.str(i + 1); i < 0 {
-		return i, 0
+	k.start = i + 1
+	if i = d.str(k.start); i < 0 {
+		return k, i
 	}
-	end = i - 1
+	k.end = i - 1
 	if i = d.space(i); d.b[i] != ':' {
-		return d.fail(i), 0
+		return k, d.fail(i)
 	}
-	return d.space(i + 1), end
+	k.value = d.space(i + 1)
+	k.field = fieldOf(d.b, k.start, k.end)
+	o.learn(d.b, from, k)
+	return k, 0
 }
 
 // field reads the value of a member that begins at i.
@@ -75,27 +100,37 @@ func (d *runDecoder) field(f field, i int) int {
 	case fieldMetadata:
 		if d.b[i] == '{' {
 			d.hasMetadata = true
-			r.Metadata, i = d.members(r.Metadata[:0], i)
+			r.Metadata, i = d.members(&d.metadataOrder, r.Metadata[:0], i)
 			return i
 		}
 		return d.value(i)
 	}
-	end := 0
-	if f == fieldInputs || f == fieldOutputs {
-		end = d.noted(i)
-	} else {
-		end = d.value(i)
-	}
-	if end < 0 || f == fieldUnknown {
-		return end
-	}
-	v := Raw(d.b[i:end:end])
-	if v[0] == 'n' {
+	if d.b[i] == 'n' {
 		if f == fieldParentRunID {
 			d.hasParent = true
 		}
+		return d.literal(i)
+	}
+	end := 0
+	switch f {
+	case fieldUnknown:
+		return d.value(i)
+	case fieldID, fieldTraceID, fieldParentRunID, fieldProjectID:
+		if end = d.uuid(f, i); end != 0 {
+			return end
+		}
+		end = d.value(i)
+	case fieldInputs, fieldOutputs, fieldTags:
+		end = d.noted(i)
+	case fieldSerialized:
+		end = d.repeated(&d.lastSerialized, i)
+	default:
+		end = d.value(i)
+	}
+	if end < 0 {
 		return end
 	}
+	v := Raw(d.b[i:end:end])
 	switch f {
 	case fieldID:
 		setUUID(&r.ID, v)
@@ -189,32 +224,62 @@ func (d *runDecoder) field(f field, i int) int {
 	return end
 }
 
-// members appends the members of the object at i to dst.
-func (d *runDecoder) members(dst []Member, i int) ([]Member, int) {
-	b := d.b
-	i = d.space(i + 1)
-	if b[i] == '}' {
-		return dst, i + 1
+// uuid reads an id in its usual form, which needs no scan. It returns zero for anything else.
+func (d *runDecoder) uuid(f field, i int) int {
+	end := i + UUIDLen + 2
+	if end > d.n || d.b[i] != '"' || d.b[end-1] != '"' {
+		return 0
 	}
-	for {
-		start := i + 1
-		value, end := d.key(i)
-		if value < 0 {
-			return dst, value
+	u, ok := parseUUID(d.b[i+1 : end-1])
+	if !ok {
+		return 0
+	}
+	switch r := &d.run; f {
+	case fieldID:
+		r.ID = u
+	case fieldTraceID:
+		r.TraceID = u
+	case fieldParentRunID:
+		d.hasParent = true
+		r.ParentID = u
+	case fieldProjectID:
+		r.ProjectID = u
+	}
+	return end
+}
+
+// repeated scans a value that is mostly the same in all runs, such as a description of the machine. What stood
+// there in the last run is known to be valid.
+func (d *runDecoder) repeated(last *[]byte, i int) int {
+	end := i + len(*last)
+	if d.b[i] != '{' {
+		return d.value(i)
+	}
+	if end > i && end <= d.n && bytes.Equal(d.b[i:end], *last) {
+		return end
+	}
+	if end = d.value(i); end > 0 && end-i <= maxRepeated {
+		*last = append((*last)[:0], d.b[i:end]...)
+	}
+	return end
+}
+
+// maxRepeated is the longest value that is worth remembering.
+const maxRepeated = 4 << 10
+
+// members appends the members of the object at i to dst.
+func (d *runDecoder) members(order *keyOrder, dst []Member, i int) ([]Member, int) {
+	b := d.b
+	order.at = 0
+	for separator := byte('{'); ; separator = ',' {
+		k, end := d.member(order, i, separator)
+		if end != 0 {
+			return dst, end
 		}
-		if i = d.value(value); i < 0 {
+		if i = d.value(k.value); i < 0 {
 			return dst, i
 		}
-		dst = append(dst, Member{Key: b[start:end:end], Value: b[value:i:i]})
-		i = d.space(i)
-		if b[i] == ',' {
-			i = d.space(i + 1)
-			continue
-		}
-		if b[i] != '}' {
-			return dst, d.fail(i)
-		}
-		return dst, i + 1
+		dst = append(dst, Member{Key: b[k.start:k.end:k.end], Value: b[k.value:i:i]})
 	}
 }
 
@@ -222,49 +287,38 @@ func (d *runDecoder) members(dst []Member, i int) ([]Member, int) {
 func (d *runDecoder) extra(i int) int {
 	d.hasExtra = true
 	b, r := d.b, &d.run
-	i = d.space(i + 1)
-	if b[i] == '}' {
-		return i + 1
-	}
-	for {
-		start := i + 1
-		value, end := d.key(i)
-		if value < 0 {
-			return value
+	d.extraOrder.at = 0
+	for separator := byte('{'); ; separator = ',' {
+		k, end := d.member(&d.extraOrder, i, separator)
+		if end != 0 {
+			return end
 		}
-		key := b[start:end]
+		value, object := k.value, b[k.value] == '{'
 		switch {
-		case string(key) == "metadata" && b[value] == '{' && !d.hasMetadata:
-			d.extraMetadata, i = d.members(d.extraMetadata[:0], value)
-		case string(key) == "invocation_params":
+		case k.field == fieldMetadata && object && !d.hasMetadata:
+			d.extraMetadata, i = d.members(&d.metadataOrder, d.extraMetadata[:0], value)
+		case k.field == fieldInvocationParams:
 			i = d.noted(value)
+		case k.field == fieldRuntime:
+			i = d.repeated(&d.lastRuntime, value)
 		default:
 			i = d.value(value)
 		}
 		if i < 0 {
 			return i
 		}
-		switch string(key) {
-		case "invocation_params":
-			if b[value] == '{' {
+		switch k.field {
+		case fieldInvocationParams:
+			if object {
 				r.InvocationParams = b[value:i:i]
 			}
-		case "runtime":
-			if b[value] == '{' {
+		case fieldRuntime:
+			if object {
 				r.Runtime = b[value:i:i]
 			}
-		case "tool_call_id":
+		case fieldToolCallID:
 			r.ToolCallID = content(b[value:i:i])
 		}
-		i = d.space(i)
-		if b[i] == ',' {
-			i = d.space(i + 1)
-			continue
-		}
-		if b[i] != '}' {
-			return d.fail(i)
-		}
-		return i + 1
 	}
 }
 

@@ -46,6 +46,10 @@ const (
 	fieldSerialized
 	fieldInputsURLs
 	fieldOutputsURLs
+	// Within extra.
+	fieldInvocationParams
+	fieldRuntime
+	fieldToolCallID
 )
 
 // fieldNames maps the names of both API versions.
@@ -64,6 +68,7 @@ var fieldNames = map[string]field{
 	"inputs_preview": fieldInputsPreview, "outputs_preview": fieldOutputsPreview, "events": fieldEvents,
 	"serialized": fieldSerialized, "manifest": fieldSerialized,
 	"inputs_s3_urls": fieldInputsURLs, "outputs_s3_urls": fieldOutputsURLs,
+	"invocation_params": fieldInvocationParams, "runtime": fieldRuntime, "tool_call_id": fieldToolCallID,
 }
 
 // fieldTable is fieldNames as a hash table with open addressing: a run has about sixty members, so looking up

@@ -1,6 +1,9 @@
 package langsmith
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 var errUUID = errors.New("not a uuid")
 
@@ -45,30 +48,45 @@ func ParseUUID(s string) (UUID, error) {
 }
 
 func parseUUID(b []byte) (u UUID, ok bool) {
-	bad := uint8(0)
+	var x [4]uint64 // eight digits each
 	switch len(b) {
 	case UUIDLen:
 		if b[8] != '-' || b[13] != '-' || b[18] != '-' || b[23] != '-' {
 			return UUID{}, false
 		}
-		for i, at := range dashed {
-			hi, lo := hexValue[b[at]], hexValue[b[at+1]]
-			bad |= hi | lo
-			u[i] = hi<<4 | lo
-		}
+		x[0] = binary.LittleEndian.Uint64(b)
+		x[1] = uint64(binary.LittleEndian.Uint32(b[9:])) | uint64(binary.LittleEndian.Uint32(b[14:]))<<32
+		x[2] = uint64(binary.LittleEndian.Uint32(b[19:])) | uint64(binary.LittleEndian.Uint32(b[24:]))<<32
+		x[3] = binary.LittleEndian.Uint64(b[28:])
 	case 32:
-		for i := range u {
-			hi, lo := hexValue[b[2*i]], hexValue[b[2*i+1]]
-			bad |= hi | lo
-			u[i] = hi<<4 | lo
+		for i := range x {
+			x[i] = binary.LittleEndian.Uint64(b[8*i:])
 		}
 	default:
 		return UUID{}, false
 	}
-	if bad > 15 {
+	bad := uint64(0)
+	for i := range x {
+		word, wrong := fourBytes(x[i])
+		bad |= wrong
+		binary.LittleEndian.PutUint32(u[4*i:], word)
+	}
+	if bad != 0 {
 		return UUID{}, false
 	}
 	return u, true
+}
+
+// fourBytes reads eight hexadecimal digits at once; wrong is not zero for anything else.
+func fourBytes(x uint64) (word uint32, wrong uint64) {
+	letters := x >> 6 & ones
+	x |= letters << 5 // in lower case
+	n := x&(0x0F*ones) + 9*letters
+	// Written again, digits come out the same; letters behind f are those that need five bits.
+	wrong = (n + '0'*ones + ('a'-'0'-10)*((n+6*ones)>>4&ones)) ^ x | n&(0xF0*ones)
+	n = (n<<4 | n>>8) & 0x00FF00FF00FF00FF
+	n = (n | n>>8) & 0x0000FFFF0000FFFF
+	return uint32(n | n>>16), wrong
 }
 
 // dashed is where the digits of each byte stand in the form with dashes.
