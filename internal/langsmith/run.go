@@ -150,7 +150,7 @@ type Run struct {
 	index *Index
 }
 
-// Index is of the run's InvocationParams, Inputs and Outputs.
+// Index is of the run's InvocationParams, Tags, Inputs and Outputs.
 func (r *Run) Index() *Index { return r.index }
 
 // Finished reports whether the run has ended: it has an end time, or a final status.

@@ -85,13 +85,11 @@ func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.M
 		if kind == langsmith.KindAbsent || len(key) > maxMetadataKey || n >= maxMetadataKeys {
 			continue
 		}
-		t.scratch = append(t.scratch[:0], keyMetadataPrefix...)
-		t.scratch = key.Append(t.scratch)
-		if !t.settings.Metadata.match(t.scratch[len(keyMetadataPrefix):]) {
+		name, wanted := t.metadataName(key)
+		if !wanted {
 			continue
 		}
 		n++
-		name := t.strings.internBytes(t.scratch)
 		switch kind {
 		case langsmith.KindBool:
 			v, _ := value.Bool()
@@ -108,6 +106,29 @@ func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.M
 			attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
 		}
 	}
+}
+
+// metadataName is the attribute that a key of the metadata becomes, if the user asked for it.
+func (t *Translator) metadataName(key langsmith.Text) (name string, wanted bool) {
+	place := &t.metadataNames[hash(key)%metadataNames]
+	if !place.known || place.key != string(key) {
+		t.scratch = key.Append(append(t.scratch[:0], keyMetadataPrefix...))
+		*place = metadataName{known: true, key: string(key)}
+		if t.settings.Metadata.match(t.scratch[len(keyMetadataPrefix):]) {
+			place.wanted, place.name = true, string(t.scratch)
+		}
+	}
+	return place.name, place.wanted
+}
+
+// metadataNames is how many keys are remembered, each at the place that its bytes give.
+const metadataNames = 256
+
+// metadataName is what a key becomes.
+type metadataName struct {
+	known, wanted bool
+	key           string // as it stands on the wire
+	name          string
 }
 
 // putNumber writes a whole number as an integer and any other as a double. What no double can hold goes out as

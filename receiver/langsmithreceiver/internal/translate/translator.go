@@ -57,13 +57,14 @@ type Translator struct {
 	lastTrace     langsmith.UUID
 	lastTraceText string
 
-	meta     metadata
-	params   params
-	input    input
-	response response
-	scratch  []byte
-	encoder  encoder
-	index    *langsmith.Index // of the run at hand
+	meta          metadata
+	metadataNames [metadataNames]metadataName
+	params        params
+	input         input
+	response      response
+	scratch       []byte
+	encoder       encoder
+	index         *langsmith.Index // of the run at hand
 	// What is walked more than once has an index.
 }
 
@@ -320,7 +321,7 @@ func (t *Translator) conversation(run *langsmith.Run) string {
 // tags writes the run's tags without the empty ones.
 func (t *Translator) tags(tags langsmith.Raw, attrs pcommon.Map) {
 	n := 0
-	for v := range tags.Elements {
+	for v := range t.index.Elements(tags) {
 		if len(v.Text()) > 0 {
 			n++
 		}
@@ -331,7 +332,7 @@ func (t *Translator) tags(tags langsmith.Raw, attrs pcommon.Map) {
 	n = min(n, maxTags)
 	list := attrs.PutEmptySlice(keyTags)
 	list.EnsureCapacity(n)
-	for v := range tags.Elements {
+	for v := range t.index.Elements(tags) {
 		if tag := v.Text(); len(tag) > 0 && list.Len() < n {
 			list.AppendEmpty().SetStr(t.short(tag, maxTraceName))
 		}
