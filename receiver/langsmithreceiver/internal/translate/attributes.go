@@ -1,86 +1,26 @@
 package translate
 
-// Attribute keys of the spans. Those of OpenTelemetry follow the GenAI conventions at schema 1.41.0, with the
-// additions made since then where nothing older exists; langsmith.* keys are the project's contract.
-const (
-	keyServiceName = "service.name"
-	keyProjectID   = "langsmith.project.id"
-	keyProjectName = "langsmith.project.name"
-
-	keyRunID              = "langsmith.run.id"
-	keyTraceID            = "langsmith.trace.id"
-	keyTraceName          = "langsmith.trace.name"
-	keyRunType            = "langsmith.run_type"
-	keyRunURL             = "langsmith.run.url"
-	keyRunUnfinished      = "langsmith.run.unfinished"
-	keyDottedOrder        = "langsmith.dotted_order"
-	keyStatus             = "langsmith.status"
-	keyTags               = "langsmith.tags"
-	keyReferenceExampleID = "langsmith.reference_example_id"
-	keyMetadataPrefix     = "langsmith.metadata."
-	keyInputs             = "langsmith.inputs"
-	keyOutputs            = "langsmith.outputs"
-	keyInputsPreview      = "langsmith.inputs.preview"
-	keyOutputsPreview     = "langsmith.outputs.preview"
-	keyCostPrompt         = "langsmith.cost.prompt"
-	keyCostCompletion     = "langsmith.cost.completion"
-	keyCostTotal          = "langsmith.cost.total"
-
-	keyErrorType           = "error.type"
-	keyExceptionType       = "exception.type"
-	keyExceptionMessage    = "exception.message"
-	keyExceptionStacktrace = "exception.stacktrace"
-	eventException         = "exception"
-
-	keyOperation      = "gen_ai.operation.name"
-	keyProvider       = "gen_ai.provider.name"
-	keyConversationID = "gen_ai.conversation.id"
-	keyAgentName      = "gen_ai.agent.name"
-	keyPromptName     = "gen_ai.prompt.name"
-	keyPromptVersion  = "gen_ai.prompt.version"
-	keyOutputType     = "gen_ai.output.type"
-
-	keyRequestModel            = "gen_ai.request.model"
-	keyRequestTemperature      = "gen_ai.request.temperature"
-	keyRequestTopP             = "gen_ai.request.top_p"
-	keyRequestTopK             = "gen_ai.request.top_k"
-	keyRequestMaxTokens        = "gen_ai.request.max_tokens"
-	keyRequestFrequencyPenalty = "gen_ai.request.frequency_penalty"
-	keyRequestPresencePenalty  = "gen_ai.request.presence_penalty"
-	keyRequestSeed             = "gen_ai.request.seed"
-	keyRequestStopSequences    = "gen_ai.request.stop_sequences"
-	keyRequestChoiceCount      = "gen_ai.request.choice.count"
-	keyRequestStream           = "gen_ai.request.stream"
-	keyRequestEncodingFormats  = "gen_ai.request.encoding_formats"
-	keyRequestReasoningLevel   = "gen_ai.request.reasoning.level"
-	keyRequestPreviousResponse = "gen_ai.request.previous_response.id"
-	keyEmbeddingsDimension     = "gen_ai.embeddings.dimension.count"
-
-	keyResponseModel         = "gen_ai.response.model"
-	keyResponseID            = "gen_ai.response.id"
-	keyResponseFinishReasons = "gen_ai.response.finish_reasons"
-	keyTimeToFirstChunk      = "gen_ai.response.time_to_first_chunk"
-
-	keyInputTokens         = "gen_ai.usage.input_tokens"
-	keyOutputTokens        = "gen_ai.usage.output_tokens"
-	keyCacheReadTokens     = "gen_ai.usage.cache_read.input_tokens"
-	keyCacheCreationTokens = "gen_ai.usage.cache_creation.input_tokens"
-	keyReasoningTokens     = "gen_ai.usage.reasoning.output_tokens"
-	keyAudioInputTokens    = "gen_ai.usage.audio.input_tokens"
-	keyAudioOutputTokens   = "gen_ai.usage.audio.output_tokens"
-	keyUsageCost           = "gen_ai.usage.cost"
-
-	keyToolName        = "gen_ai.tool.name"
-	keyToolCallID      = "gen_ai.tool.call.id"
-	keyToolType        = "gen_ai.tool.type"
-	keyToolDescription = "gen_ai.tool.description"
-
-	keyInputMessages      = "gen_ai.input.messages"
-	keyOutputMessages     = "gen_ai.output.messages"
-	keySystemInstructions = "gen_ai.system_instructions"
-	keyToolDefinitions    = "gen_ai.tool.definitions"
-	keyToolCallArguments  = "gen_ai.tool.call.arguments"
-	keyToolCallResult     = "gen_ai.tool.call.result"
-	keyRetrievalQuery     = "gen_ai.retrieval.query.text"
-	keyRetrievalDocuments = "gen_ai.retrieval.documents"
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/xpdata"
 )
+
+// attributes collects the attributes of one span. Unlike a [pcommon.Map] it does not look for each key among all that
+// are there, so no key may be put twice. Its memory goes into the span.
+type attributes struct {
+	builder xpdata.MapBuilder
+}
+
+func (a *attributes) PutStr(key, value string) { a.builder.AppendEmpty(key).SetStr(value) }
+
+func (a *attributes) PutInt(key string, value int64) { a.builder.AppendEmpty(key).SetInt(value) }
+
+func (a *attributes) PutDouble(key string, value float64) {
+	a.builder.AppendEmpty(key).SetDouble(value)
+}
+
+func (a *attributes) PutBool(key string, value bool) { a.builder.AppendEmpty(key).SetBool(value) }
+
+func (a *attributes) PutEmptySlice(key string) pcommon.Slice {
+	return a.builder.AppendEmpty(key).SetEmptySlice()
+}

@@ -3,20 +3,18 @@ package translate
 import (
 	"encoding/json"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
-
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
 // previews writes what LangSmith itself keeps of inputs and outputs for its lists.
-func (t *Translator) previews(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
+func (t *Translator) previews(run *langsmith.Run, attrs *attributes, notes *Notes) {
 	t.putContent(attrs, keyInputsPreview, run.InputsPreview, notes)
 	t.putContent(attrs, keyOutputsPreview, run.OutputsPreview, notes)
 }
 
 // content writes inputs and outputs: in the schemas of the conventions where the operation has one and the shape
 // is known, else as the JSON they are.
-func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map, notes *Notes) {
+func (t *Translator) content(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
 	switch op.class {
 	case classModel:
 		t.modelContent(run, attrs, notes)
@@ -41,7 +39,7 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs pcommon.Map
 	}
 }
 
-func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
+func (t *Translator) modelContent(run *langsmith.Run, attrs *attributes, notes *Notes) {
 	in, tools := &t.input, t.params.tools
 	if !isEmptyJSON(in.system) {
 		t.putEncoded(attrs, keySystemInstructions, len(in.system), notes, func(e *encoder) bool { return e.systemInstructions(in) })
@@ -61,7 +59,7 @@ func (t *Translator) modelContent(run *langsmith.Run, attrs pcommon.Map, notes *
 
 // putEncoded writes the text that encode makes of about size bytes of content, in the memory where it stays. It reports
 // false when encode does.
-func (t *Translator) putEncoded(attrs pcommon.Map, key string, size int, notes *Notes, encode func(*encoder) bool) bool {
+func (t *Translator) putEncoded(attrs *attributes, key string, size int, notes *Notes, encode func(*encoder) bool) bool {
 	e, limit := &t.encoder, t.settings.ContentLimit
 	e.reset(t.strings.room(min(size, limit)+encodingSlack), limit)
 	if !encode(e) {
@@ -76,7 +74,7 @@ func (t *Translator) putEncoded(attrs pcommon.Map, key string, size int, notes *
 const encodingSlack = 128
 
 // putContent writes a text of any length.
-func (t *Translator) putContent(attrs pcommon.Map, key string, text langsmith.Text, notes *Notes) {
+func (t *Translator) putContent(attrs *attributes, key string, text langsmith.Text, notes *Notes) {
 	limit := t.settings.ContentLimit
 	switch {
 	case len(text) == 0:
@@ -92,14 +90,14 @@ func (t *Translator) putContent(attrs pcommon.Map, key string, text langsmith.Te
 }
 
 // putJSON writes a value as JSON text, unless there is nothing in it.
-func (t *Translator) putJSON(attrs pcommon.Map, key string, v langsmith.Raw, notes *Notes) {
+func (t *Translator) putJSON(attrs *attributes, key string, v langsmith.Raw, notes *Notes) {
 	if !isEmptyJSON(v) {
 		attrs.PutStr(key, t.boundedJSON(v, t.settings.ContentLimit, notes))
 	}
 }
 
 // putValue writes a string as itself and anything else as JSON text.
-func (t *Translator) putValue(attrs pcommon.Map, key string, v langsmith.Raw, notes *Notes) {
+func (t *Translator) putValue(attrs *attributes, key string, v langsmith.Raw, notes *Notes) {
 	if text := v.Text(); text != nil {
 		t.putContent(attrs, key, text, notes)
 		return

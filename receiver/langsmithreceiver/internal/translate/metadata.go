@@ -1,7 +1,7 @@
 package translate
 
 import (
-	"go.opentelemetry.io/collector/pdata/pcommon"
+	"slices"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
@@ -73,23 +73,23 @@ const (
 )
 
 // captureMetadata writes the members that the user asked for: scalars with their type, everything else as JSON
-// text.
-func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.Map, notes *Notes) {
+// text. Of a key that is there twice the first counts.
+func (t *Translator) captureMetadata(members []langsmith.Member, attrs *attributes, notes *Notes) {
 	if t.settings.Metadata == nil {
 		return
 	}
-	n := 0
+	names := t.names[:0]
 	for i := range members {
 		key, value := members[i].Key, members[i].Value
 		kind := value.Kind()
-		if kind == langsmith.KindAbsent || len(key) > maxMetadataKey || n >= maxMetadataKeys {
+		if kind == langsmith.KindAbsent || len(key) > maxMetadataKey || len(names) >= maxMetadataKeys {
 			continue
 		}
 		name, wanted := t.metadataName(key)
-		if !wanted {
+		if !wanted || slices.Contains(names, name) {
 			continue
 		}
-		n++
+		names = append(names, name)
 		switch kind {
 		case langsmith.KindBool:
 			v, _ := value.Bool()
@@ -106,6 +106,7 @@ func (t *Translator) captureMetadata(members []langsmith.Member, attrs pcommon.M
 			attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
 		}
 	}
+	t.names = names
 }
 
 // metadataName is the attribute that a key of the metadata becomes, if the user asked for it.
@@ -133,7 +134,7 @@ type metadataName struct {
 
 // putNumber writes a whole number as an integer and any other as a double. What no double can hold goes out as
 // text.
-func putNumber(attrs pcommon.Map, key string, value langsmith.Raw) {
+func putNumber(attrs *attributes, key string, value langsmith.Raw) {
 	whole := len(value) <= 18
 	for i, c := range value {
 		if c-'0' > 9 && !(i == 0 && c == '-') {

@@ -87,7 +87,7 @@ func first(dst *langsmith.Raw, v langsmith.Raw) {
 const maxModel = 256
 
 // request writes the provider, the model and the parameters of a model call, and returns the model.
-func (t *Translator) request(run *langsmith.Run, op operation, attrs pcommon.Map) string {
+func (t *Translator) request(run *langsmith.Run, op operation, attrs *attributes) string {
 	p := &t.params
 	*p = params{}
 	p.read(t.index, run.InvocationParams)
@@ -188,14 +188,14 @@ func outputType(format langsmith.Raw) string {
 	}
 }
 
-func putDouble(attrs pcommon.Map, key string, v langsmith.Raw) {
+func putDouble(attrs *attributes, key string, v langsmith.Raw) {
 	if n := v.Number(); n.Valid {
 		attrs.PutDouble(key, n.Value)
 	}
 }
 
 // putCount writes a count of something; negative ones are meaningless.
-func putCount(attrs pcommon.Map, key string, v langsmith.Raw) {
+func putCount(attrs *attributes, key string, v langsmith.Raw) {
 	if n := v.Count(); n.Valid && n.Value >= 0 {
 		attrs.PutInt(key, n.Value)
 	}
@@ -204,7 +204,7 @@ func putCount(attrs pcommon.Map, key string, v langsmith.Raw) {
 const maxListLen = 32
 
 // putStrings writes a string, or an array of strings, as a list.
-func (t *Translator) putStrings(attrs pcommon.Map, key string, v langsmith.Raw) {
+func (t *Translator) putStrings(attrs *attributes, key string, v langsmith.Raw) {
 	if one := v.Text(); len(one) > 0 {
 		attrs.PutEmptySlice(key).AppendEmpty().SetStr(t.short(one, maxModel))
 		return

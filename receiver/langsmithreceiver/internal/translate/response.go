@@ -20,7 +20,7 @@ type response struct {
 const maxFinishReasons = 16
 
 // responseFacts writes the model, the id and the finish reasons of the answer.
-func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs pcommon.Map) {
+func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs *attributes) {
 	if !t.readsOutputs() || op.class != classModel && op.class != classEmbedding {
 		return
 	}

@@ -59,9 +59,11 @@ type Translator struct {
 
 	meta          metadata
 	metadataNames [metadataNames]metadataName
+	names         []string // of the metadata that is written
 	params        params
 	input         input
 	response      response
+	attributes    attributes
 	scratch       []byte
 	encoder       encoder
 	index         *langsmith.Index // of the run at hand
@@ -127,7 +129,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	t.encoder.index = t.index
 
 	span := dst.AppendEmpty()
-	attrs := span.Attributes()
+	attrs := &t.attributes
 	room := capacity(op.class)
 	if t.settings.Capture != CaptureNone {
 		room += 4
@@ -135,7 +137,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	if t.settings.Metadata != nil {
 		room += min(len(run.Metadata), maxMetadataKeys)
 	}
-	attrs.EnsureCapacity(room)
+	attrs.builder.EnsureCapacity(room)
 
 	trace := traceID(run, t.meta.otelTraceID.Text())
 	self := spanID(run.ID, t.meta.otelSpanID.Text())
@@ -162,7 +164,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	model := t.describe(run, op, span, attrs, &notes)
 	span.SetName(t.spanName(run, op, model, &notes))
 	span.SetKind(op.kind)
-	t.outcome(run, span, unfinished, &notes)
+	t.outcome(run, span, attrs, unfinished, &notes)
 
 	conversation := t.conversation(run)
 	if target.Lineage != nil {
@@ -183,6 +185,7 @@ func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSl
 	case CaptureFull:
 		t.content(run, op, attrs, &notes)
 	}
+	attrs.builder.UnsafeIntoMap(span.Attributes())
 	return notes
 }
 
@@ -222,7 +225,7 @@ func (t *Translator) traceText(run *langsmith.Run) string {
 }
 
 // describe writes what depends on the kind of operation, and returns the model of a model call.
-func (t *Translator) describe(run *langsmith.Run, op operation, span ptrace.Span, attrs pcommon.Map, notes *Notes) string {
+func (t *Translator) describe(run *langsmith.Run, op operation, span ptrace.Span, attrs *attributes, notes *Notes) string {
 	if op.name != "" {
 		attrs.PutStr(keyOperation, op.name)
 	}
@@ -282,7 +285,7 @@ const (
 )
 
 // runType writes the kind of the run in lower case, whichever version of the API it came from.
-func (t *Translator) runType(run *langsmith.Run, attrs pcommon.Map, notes *Notes) {
+func (t *Translator) runType(run *langsmith.Run, attrs *attributes, notes *Notes) {
 	if int(run.RunType) < len(runTypes) && runTypes[run.RunType] != "" {
 		attrs.PutStr(keyRunType, runTypes[run.RunType])
 		return
@@ -319,7 +322,7 @@ func (t *Translator) conversation(run *langsmith.Run) string {
 }
 
 // tags writes the run's tags without the empty ones.
-func (t *Translator) tags(tags langsmith.Raw, attrs pcommon.Map) {
+func (t *Translator) tags(tags langsmith.Raw, attrs *attributes) {
 	n := 0
 	for v := range t.index.Elements(tags) {
 		if len(v.Text()) > 0 {
@@ -342,7 +345,7 @@ func (t *Translator) tags(tags langsmith.Raw, attrs pcommon.Map) {
 const maxTags = 256
 
 // tool writes the identity of a tool call. Its description is content: it is part of the prompt.
-func (t *Translator) tool(run *langsmith.Run, attrs pcommon.Map) {
+func (t *Translator) tool(run *langsmith.Run, attrs *attributes) {
 	attrs.PutStr(keyToolName, t.short(run.Name, maxSpanName))
 	attrs.PutStr(keyToolType, "function")
 	id := run.ToolCallID
@@ -358,7 +361,7 @@ func (t *Translator) tool(run *langsmith.Run, attrs pcommon.Map) {
 }
 
 // prompt writes which managed prompt made the request.
-func (t *Translator) prompt(attrs pcommon.Map) {
+func (t *Translator) prompt(attrs *attributes) {
 	repo := t.meta.hubRepo.Text()
 	if len(repo) == 0 {
 		return
@@ -377,7 +380,7 @@ func (t *Translator) prompt(attrs pcommon.Map) {
 
 // timeToFirstChunk writes how long a streamed answer took to begin. The first token may be a few microseconds
 // behind the end: the digits below a millisecond are no time in runs of the JavaScript SDK.
-func (t *Translator) timeToFirstChunk(run *langsmith.Run, span ptrace.Span, attrs pcommon.Map) {
+func (t *Translator) timeToFirstChunk(run *langsmith.Run, span ptrace.Span, attrs *attributes) {
 	if run.FirstToken == 0 {
 		return
 	}
@@ -395,7 +398,7 @@ func (t *Translator) timeToFirstChunk(run *langsmith.Run, span ptrace.Span, attr
 
 // link writes the address of the run in LangSmith's user interface. Anything but a path that fits is left out:
 // half a link leads nowhere, and a name without a slash would become part of the host.
-func (t *Translator) link(path langsmith.Text, attrs pcommon.Map) {
+func (t *Translator) link(path langsmith.Text, attrs *attributes) {
 	base := t.settings.UIBase
 	if base == "" || len(path) == 0 || len(path) > maxPathLen {
 		return
@@ -407,7 +410,7 @@ func (t *Translator) link(path langsmith.Text, attrs pcommon.Map) {
 }
 
 // putText writes a text if there is one.
-func (t *Translator) putText(attrs pcommon.Map, key string, text langsmith.Text, limit int) {
+func (t *Translator) putText(attrs *attributes, key string, text langsmith.Text, limit int) {
 	if len(text) > 0 {
 		attrs.PutStr(key, t.strings.text(clipText(text, limit)))
 	}

@@ -3,8 +3,6 @@ package translate
 import (
 	"bytes"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
-
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
@@ -22,7 +20,7 @@ type usage struct {
 
 // usage writes tokens and cost of a model call. LangSmith's own columns come first: what tracers wrote is only
 // the fallback. Parents never get here: their columns hold the sums of their children.
-func (t *Translator) usage(run *langsmith.Run, op operation, attrs pcommon.Map, notes *Notes) {
+func (t *Translator) usage(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
 	var u usage
 	read := false
 	told := func() *usage {
@@ -85,7 +83,7 @@ func (t *Translator) usage(run *langsmith.Run, op operation, attrs pcommon.Map, 
 // maxTokens is a count that no call reaches: more is an error of the tracer.
 const maxTokens = 1 << 40
 
-func putTokens(attrs pcommon.Map, key string, n langsmith.Count, notes *Notes) {
+func putTokens(attrs *attributes, key string, n langsmith.Count, notes *Notes) {
 	if !n.Valid {
 		return
 	}
@@ -97,13 +95,13 @@ func putTokens(attrs pcommon.Map, key string, n langsmith.Count, notes *Notes) {
 }
 
 // putDetail writes a part of the tokens. Zero says nothing that the absence does not say.
-func putDetail(attrs pcommon.Map, key string, n int64, notes *Notes) {
+func putDetail(attrs *attributes, key string, n int64, notes *Notes) {
 	if n != 0 {
 		putTokens(attrs, key, langsmith.Count{Value: n, Valid: true}, notes)
 	}
 }
 
-func putCost(attrs pcommon.Map, key string, n langsmith.Number, notes *Notes) bool {
+func putCost(attrs *attributes, key string, n langsmith.Number, notes *Notes) bool {
 	if !n.Valid {
 		return false
 	}
