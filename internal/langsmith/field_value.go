@@ -27,7 +27,10 @@ func setUUID(dst *UUID, v Raw) {
 }
 
 func setTime(dst *Time, v Raw) {
-	if t, ok := parseTime(scalar(v)); ok {
+	if v[0] == '"' {
+		v = v[1 : len(v)-1]
+	}
+	if t, ok := parseTime(v); ok {
 		*dst = t
 	}
 }

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
@@ -52,22 +53,55 @@ func (t *Translator) modelContent(run *langsmith.Run, attrs *attributes, notes *
 		*notes |= UnknownShape
 		t.putJSON(attrs, keyOutputs, run.Outputs, notes)
 	}
-	if tools != nil {
-		t.putEncoded(attrs, keyToolDefinitions, len(tools), notes, func(e *encoder) bool { return e.toolDefinitions(tools) })
+	t.putTools(attrs, tools, notes)
+}
+
+// toolsText is what the tools of the model call before were written as: an agent offers the same ones each time.
+type toolsText struct {
+	tools []byte
+	text  string
+	notes Notes
+}
+
+// putTools writes the tools that a model was offered.
+func (t *Translator) putTools(attrs *attributes, tools langsmith.Raw, notes *Notes) {
+	if tools == nil {
+		return
+	}
+	last := &t.tools
+	if !bytes.Equal(last.tools, tools) {
+		*last = toolsText{tools: append(last.tools[:0], tools...)}
+		if text, ok := t.encoded(len(tools), &last.notes, func(e *encoder) bool { return e.toolDefinitions(tools) }); ok {
+			last.text = text
+		}
+	}
+	*notes |= last.notes
+	if last.text != "" {
+		attrs.PutStr(keyToolDefinitions, last.text)
+	}
+	if cap(last.tools) > 1<<20 {
+		*last = toolsText{}
 	}
 }
 
-// putEncoded writes the text that encode makes of about size bytes of content, in the memory where it stays. It reports
-// false when encode does.
+// putEncoded writes the text that encode makes of about size bytes of content. It reports false when encode does.
 func (t *Translator) putEncoded(attrs *attributes, key string, size int, notes *Notes, encode func(*encoder) bool) bool {
+	text, ok := t.encoded(size, notes, encode)
+	if ok {
+		attrs.PutStr(key, text)
+	}
+	return ok
+}
+
+// encoded is the text that encode makes of about size bytes of content, in the memory where it stays.
+func (t *Translator) encoded(size int, notes *Notes, encode func(*encoder) bool) (text string, ok bool) {
 	e, limit := &t.encoder, t.settings.ContentLimit
 	e.reset(t.strings.room(min(size, limit)+encodingSlack), limit)
 	if !encode(e) {
 		t.strings.take(e.buf[:0])
-		return false
+		return "", false
 	}
-	attrs.PutStr(key, t.strings.take(e.finish(notes)))
-	return true
+	return t.strings.take(e.finish(notes)), true
 }
 
 // encodingSlack is how much longer a text may become in the schemas of the conventions, so that it is seldom moved.

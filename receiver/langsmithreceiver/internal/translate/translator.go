@@ -64,6 +64,8 @@ type Translator struct {
 	input         input
 	response      response
 	attributes    attributes
+	texts         []langsmith.Text
+	tools         toolsText
 	scratch       []byte
 	encoder       encoder
 	index         *langsmith.Index // of the run at hand
@@ -323,22 +325,19 @@ func (t *Translator) conversation(run *langsmith.Run) string {
 
 // tags writes the run's tags without the empty ones.
 func (t *Translator) tags(tags langsmith.Raw, attrs *attributes) {
-	n := 0
+	texts := t.texts[:0]
 	for v := range t.index.Elements(tags) {
-		if len(v.Text()) > 0 {
-			n++
+		if tag := v.Text(); len(tag) > 0 && len(texts) < maxTags {
+			texts = append(texts, tag)
 		}
 	}
-	if n == 0 {
+	if t.texts = texts; len(texts) == 0 {
 		return
 	}
-	n = min(n, maxTags)
 	list := attrs.PutEmptySlice(keyTags)
-	list.EnsureCapacity(n)
-	for v := range t.index.Elements(tags) {
-		if tag := v.Text(); len(tag) > 0 && list.Len() < n {
-			list.AppendEmpty().SetStr(t.short(tag, maxTraceName))
-		}
+	list.EnsureCapacity(len(texts))
+	for _, tag := range texts {
+		list.AppendEmpty().SetStr(t.short(tag, maxTraceName))
 	}
 }
 
@@ -403,9 +402,12 @@ func (t *Translator) link(path langsmith.Text, attrs *attributes) {
 	if base == "" || len(path) == 0 || len(path) > maxPathLen {
 		return
 	}
-	t.scratch = path.Append(append(t.scratch[:0], base...))
-	if t.scratch[len(base)] == '/' {
-		attrs.PutStr(keyRunURL, t.strings.bytes(t.scratch))
+	url := path.Append(append(t.strings.room(len(base)+len(path)+langsmith.AppendSlack), base...))
+	if url[len(base)] != '/' {
+		url = url[:0]
+	}
+	if link := t.strings.take(url); link != "" {
+		attrs.PutStr(keyRunURL, link)
 	}
 }
 
