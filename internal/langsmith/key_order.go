@@ -1,6 +1,9 @@
 package langsmith
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // keyOrder is in which order the members of an object came so far. A server writes the members of every run in the
 // same order and form, so the next key is mostly known: to compare it costs less than to scan it and look it up.
@@ -9,13 +12,15 @@ type keyOrder struct {
 	at   int // the key to expect next
 }
 
-// knownKey is a key as it stood on the wire.
+// knownKey is a key as it stood on the wire, from the brace or comma before it up to its value.
 type knownKey struct {
-	text string // from the brace or comma before it up to its value
-	key  memberKey
+	text       keyText
+	start, end uint8 // the content of the key
+	value      uint8 // the value, which is how long the text is
+	field      field
 }
 
-// memberKey is where a key and its value stand, from the same place on.
+// memberKey is where a key and its value stand.
 type memberKey struct {
 	start, end int // the content of the key
 	value      int
@@ -25,9 +30,32 @@ type memberKey struct {
 const (
 	// maxKnownKeys bounds the memory for a server, or users' metadata, without any order.
 	maxKnownKeys = 128
-	// maxKnownKey is the longest text of a key worth knowing.
-	maxKnownKey = 64
+	// maxKnownKey is the longest text of a key that is known. There is as much padding behind the data.
+	maxKnownKey = 32
 )
+
+// keyText is a text of up to maxKnownKey bytes, with zeros behind it.
+type keyText [maxKnownKey / 8]uint64
+
+// keyMasks has for every length the bytes that count.
+var keyMasks = func() (masks [maxKnownKey + 1]keyText) {
+	for n := range masks {
+		for i := range n {
+			masks[n][i/8] |= 0xFF << (i % 8 * 8)
+		}
+	}
+	return masks
+}()
+
+// keyTextOf takes the n bytes at b.
+func keyTextOf(b []byte, n uint8) keyText {
+	b = b[:maxKnownKey]
+	mask := &keyMasks[n]
+	return keyText{
+		binary.LittleEndian.Uint64(b) & mask[0], binary.LittleEndian.Uint64(b[8:]) & mask[1],
+		binary.LittleEndian.Uint64(b[16:]) & mask[2], binary.LittleEndian.Uint64(b[24:]) & mask[3],
+	}
+}
 
 // next returns the key at i if it is the one to expect. separator is what must stand before it.
 func (o *keyOrder) next(b []byte, i int, separator byte) (k memberKey, ok bool) {
@@ -35,32 +63,29 @@ func (o *keyOrder) next(b []byte, i int, separator byte) (k memberKey, ok bool) 
 		return k, false
 	}
 	known := &o.keys[o.at]
-	end := i + len(known.text)
-	if b[i] != separator || end > len(b) || string(b[i:end]) != known.text {
+	if b[i] != separator || keyTextOf(b[i:], known.value) != known.text {
 		return k, false
 	}
 	o.at++
-	k = known.key
-	k.start, k.end, k.value = i+k.start, i+k.end, i+k.value
-	return k, true
+	return memberKey{i + int(known.start), i + int(known.end), i + int(known.value), known.field}, true
 }
 
 // learn takes a key at i that was not expected. What comes behind keys that are missing in this object is expected
 // again from there on.
 func (o *keyOrder) learn(b []byte, i int, k memberKey) {
-	text := b[i:k.value]
-	for n := o.at; n < len(o.keys); n++ {
-		if o.keys[n].text == string(text) {
-			o.at = n + 1
-			return
-		}
-	}
-	if len(o.keys) == maxKnownKeys || len(text) > maxKnownKey {
+	n := k.value - i
+	if n > maxKnownKey {
 		return
 	}
-	k.start, k.end, k.value = k.start-i, k.end-i, k.value-i
-	o.keys = slices.Insert(o.keys, o.at, knownKey{string(text), k})
-	o.at++
+	known := knownKey{keyTextOf(b[i:], uint8(n)), uint8(k.start - i), uint8(k.end - i), uint8(n), k.field}
+	if at := slices.Index(o.keys[o.at:], known); at >= 0 {
+		o.at += at + 1
+		return
+	}
+	if len(o.keys) < maxKnownKeys {
+		o.keys = slices.Insert(o.keys, o.at, known)
+		o.at++
+	}
 }
 
 // restart begins a page, and makes room when there is none.

@@ -8,9 +8,9 @@ import (
 // maxDepth is how deep the values of a run may nest.
 const maxDepth = 512
 
-// padding is how many zero bytes stand behind the data, so that sixteen bytes can be loaded anywhere. A zero byte
-// is valid nowhere in JSON, so every loop stops there by itself.
-const padding = 16
+// padding is how many zero bytes stand behind the data, so that as many can be loaded anywhere. A zero byte is valid
+// nowhere in JSON, so every loop stops there by itself.
+const padding = maxKnownKey
 
 // Words for looking at eight bytes at a time.
 const (

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"strings"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -52,14 +54,14 @@ func (l *Lineage) MissesParent(run *langsmith.Run) bool {
 	return !known
 }
 
-// observe keeps what run tells about its relatives. The conversation must not alias the page.
+// observe keeps what run tells about its relatives.
 func (l *Lineage) observe(run *langsmith.Run, trace pcommon.TraceID, span pcommon.SpanID, conversation string) {
 	if derived := spanIDOf(run.ID); derived != span {
 		l.parents.put(spanKey{trace, derived}, span)
 	}
 	// A trace may hold runs of several conversations; only its root speaks for all of it.
 	if conversation != "" && isRoot(run) {
-		l.conversations.put(trace, conversation)
+		l.conversations.put(trace, strings.Clone(conversation)) // which shares memory with other strings
 	}
 }
 

@@ -101,7 +101,7 @@ func (t *Translator) captureMetadata(members []langsmith.Member, attrs *attribut
 			if len(text) > maxMetadataValue {
 				*notes |= ContentTruncated
 			}
-			attrs.PutStr(name, t.short(text, maxMetadataValue))
+			attrs.PutStr(name, t.once(text, maxMetadataValue))
 		default:
 			attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
 		}

@@ -84,6 +84,14 @@ func (t *Translator) shortNoted(text langsmith.Text, limit int, notes *Notes) st
 	return t.strings.internBytes(b)
 }
 
+// once is short for a text that is as likely to be of this run alone.
+func (t *Translator) once(text langsmith.Text, limit int) string {
+	if len(text) <= limit {
+		return t.strings.text(text)
+	}
+	return t.short(text, limit)
+}
+
 // cleanToken returns text in lower case if asked for, when it is a short word of letters, digits and a few
 // marks; else "". It is for values that become attributes even when content must stay out.
 func cleanToken(text langsmith.Text, lower bool) string {

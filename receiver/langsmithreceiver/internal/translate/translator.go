@@ -313,11 +313,11 @@ var runTypes = [...]string{
 // conversation is the id of the thread. It is never invented.
 func (t *Translator) conversation(run *langsmith.Run) string {
 	if len(run.ThreadID) > 0 {
-		return t.short(run.ThreadID, maxTraceName)
+		return t.once(run.ThreadID, maxTraceName)
 	}
 	for _, v := range [...]langsmith.Raw{t.meta.sessionID, t.meta.conversationID, t.meta.threadID} {
 		if id := scalar(v); len(id) > 0 {
-			return t.short(id, maxTraceName)
+			return t.once(id, maxTraceName)
 		}
 	}
 	return ""
@@ -352,7 +352,7 @@ func (t *Translator) tool(run *langsmith.Run, attrs *attributes) {
 		id = t.toolCallID(run.Inputs, run.Outputs)
 	}
 	if len(id) > 0 {
-		attrs.PutStr(keyToolCallID, t.short(id, maxSpanName))
+		attrs.PutStr(keyToolCallID, t.once(id, maxSpanName))
 	}
 	if t.settings.Capture == CaptureFull {
 		t.putText(attrs, keyToolDescription, run.Serialized.Get("description").Text(), t.settings.ContentLimit)
