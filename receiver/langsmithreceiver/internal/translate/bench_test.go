@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -114,19 +115,20 @@ func BenchmarkPage(b *testing.B) {
 }
 
 // BenchmarkRatios compares the ways side by side: every iteration is a round in which each of them has its
-// turn, and what counts is the median over the rounds of how many times longer a peer took than we. Run it
-// with -benchtime 31x on one processor.
+// turn, and what counts is the median over the rounds of how many times longer a peer took than we. A turn begins
+// without the garbage of the one before, and is long enough to pay for its own. Run it with -benchtime 21x on one
+// processor.
 func BenchmarkRatios(b *testing.B) {
-	const turn = 5 * time.Millisecond
+	const turn = 10 * time.Millisecond
 	eachWorkload(b, func(b *testing.B, w *workload) {
 		ways := w.ways(b)
 		times := make([][]float64, len(ways))
 		for b.Loop() {
 			for k, way := range ways {
-				page := len(times[k]) % benchPages
+				runtime.GC()
 				n, start := 0, time.Now()
 				for time.Since(start) < turn {
-					way.read(page)
+					way.read(n % benchPages)
 					n++
 				}
 				times[k] = append(times[k], float64(time.Since(start).Nanoseconds())/float64(n*benchRuns))
@@ -136,6 +138,9 @@ func BenchmarkRatios(b *testing.B) {
 		slices.Sort(ours)
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(ours[len(ours)/2], "ns/run")
+		b.ReportMetric(testing.AllocsPerRun(10, func() { ways[0].read(0) })/benchRuns, "allocs/run")
+		b.ReportMetric(float64(len(w.pages[0]))/benchRuns, "page-B/run")
+		b.ReportMetric(float64(len(w.json[0]))/benchRuns, "otlp-B/run")
 		for k, way := range ways[1:] {
 			ratios := times[k+1]
 			for i := range ratios {
