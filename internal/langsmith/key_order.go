@@ -63,7 +63,7 @@ func (o *keyOrder) next(b []byte, i int, separator byte) (k memberKey, ok bool) 
 		return k, false
 	}
 	known := &o.keys[o.at]
-	if b[i] != separator || keyTextOf(b[i:], known.value) != known.text {
+	if b[i] != separator || keyTextOf(b[i:], known.value) != known.text || b[i+int(known.value)] <= ' ' {
 		return k, false
 	}
 	o.at++
