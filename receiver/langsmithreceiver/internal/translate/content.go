@@ -15,7 +15,7 @@ func (t *Translator) previews(run *langsmith.Run, attrs *attributes, notes *Note
 
 // content writes inputs and outputs: in the schemas of the conventions where the operation has one and the shape
 // is known, else as the JSON they are.
-func (t *Translator) content(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
+func (t *translation) content(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
 	switch op.class {
 	case classModel:
 		t.modelContent(run, attrs, notes)
@@ -40,7 +40,7 @@ func (t *Translator) content(run *langsmith.Run, op operation, attrs *attributes
 	}
 }
 
-func (t *Translator) modelContent(run *langsmith.Run, attrs *attributes, notes *Notes) {
+func (t *translation) modelContent(run *langsmith.Run, attrs *attributes, notes *Notes) {
 	in, tools := &t.input, t.params.tools
 	if !isEmptyJSON(in.system) {
 		t.putEncoded(attrs, keySystemInstructions, len(in.system), notes, func(e *encoder) bool { return e.systemInstructions(in) })

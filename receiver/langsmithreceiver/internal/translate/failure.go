@@ -20,7 +20,7 @@ const (
 // outcome writes the status, the class of an error, and the exception. Success leaves the status unset. A graph
 // that stops to ask a human, or hands over to its parent, does so by an exception; that is control flow and no
 // error.
-func (t *Translator) outcome(run *langsmith.Run, span ptrace.Span, attrs *attributes, unfinished bool, notes *Notes) {
+func (t *translation) outcome(run *langsmith.Run, span ptrace.Span, attrs *attributes, unfinished bool, notes *Notes) {
 	text := run.Error
 	if len(text) == 0 {
 		text = run.ErrorPreview

@@ -15,7 +15,6 @@ type input struct {
 // read collects the content and the parameters of a request in one pass: content may be long, and every pass
 // costs as much as its length.
 func (in *input) read(x *langsmith.Index, inputs langsmith.Raw, p *params) {
-	*in = input{}
 	for k, v := range x.Members(inputs) {
 		switch string(k) {
 		case "messages":
@@ -425,7 +424,7 @@ func (e *encoder) answers(outputs langsmith.Raw, name func(langsmith.Text) strin
 // generations writes LangChain's result: for each prompt, its alternatives.
 func (e *encoder) generations(generations langsmith.Raw, name func(langsmith.Text) string) bool {
 	for prompt := range e.index.Elements(generations) {
-		for v := range alternatives(e.index, prompt) {
+		for v := range (alternatives{e.index, prompt}).all {
 			g := readGeneration(e.index, v)
 			finish := reasonIn(e.index, g.info, name)
 			if g.message != nil {

@@ -31,7 +31,7 @@ type operation struct {
 // operation tells what run does. A chain is an agent only when there is a sign of it: it bears the name in
 // lc_agent_name, which its children inherit under names of their own, or it is the root of a LangGraph or an
 // AgentExecutor. Calling every chain an agent would inflate the number of agents.
-func (t *Translator) operation(run *langsmith.Run) operation {
+func (t *translation) operation(run *langsmith.Run) operation {
 	switch run.RunType {
 	case langsmith.RunTypeLLM:
 		return operation{classModel, t.modelOperation(), ptrace.SpanKindClient}
@@ -53,7 +53,7 @@ func (t *Translator) operation(run *langsmith.Run) operation {
 	return operation{classStep, "", ptrace.SpanKindInternal}
 }
 
-func (t *Translator) isAgent(run *langsmith.Run) bool {
+func (t *translation) isAgent(run *langsmith.Run) bool {
 	if name := t.meta.agentName.Text(); len(name) > 0 && string(name) == string(run.Name) {
 		return true
 	}
@@ -67,7 +67,7 @@ func isRoot(run *langsmith.Run) bool {
 // modelOperation tells chat from completion. It goes by metadata alone, which is there at every level of
 // capture: an operation must not change its name when content is switched on. Calls of Gemini's own client are
 // chat too, because LangSmith's wrapper records them in the form of messages.
-func (t *Translator) modelOperation() string {
+func (t *translation) modelOperation() string {
 	if string(t.meta.modelType.Text()) == "llm" {
 		return "text_completion"
 	}
@@ -75,7 +75,7 @@ func (t *Translator) modelOperation() string {
 }
 
 // agentName is the agent that the run is or belongs to.
-func (t *Translator) agentName(run *langsmith.Run, op operation) string {
+func (t *translation) agentName(run *langsmith.Run, op operation) string {
 	if name := t.meta.agentName.Text(); len(name) > 0 {
 		return t.short(name, maxSpanName)
 	}
@@ -89,7 +89,7 @@ func (t *Translator) agentName(run *langsmith.Run, op operation) string {
 const maxSpanName = 256
 
 // spanName is the operation and what it is about; a step without an operation has the name of its run.
-func (t *Translator) spanName(run *langsmith.Run, op operation, model string, notes *Notes) string {
+func (t *translation) spanName(run *langsmith.Run, op operation, model string, notes *Notes) string {
 	t.scratch = append(t.scratch[:0], op.name...)
 	switch op.class {
 	case classModel, classEmbedding:

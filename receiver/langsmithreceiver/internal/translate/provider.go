@@ -43,7 +43,7 @@ var hints = []struct{ part, provider string }{
 
 // provider is who serves the model, "" when nothing tells. Tracers that do not know write the class name of
 // the model object, which says nothing to anybody, so that is only a hint.
-func (t *Translator) provider(run *langsmith.Run, model string) string {
+func (t *translation) provider(run *langsmith.Run, model string) string {
 	told := t.meta.provider.Text()
 	if len(told) > 0 && len(told) <= 64 {
 		if p := knownProvider(t.strings.intern(told)); p != "" {

@@ -87,9 +87,8 @@ func first(dst *langsmith.Raw, v langsmith.Raw) {
 const maxModel = 256
 
 // request writes the provider, the model and the parameters of a model call, and returns the model.
-func (t *Translator) request(run *langsmith.Run, op operation, attrs *attributes) string {
+func (t *translation) request(run *langsmith.Run, op operation, attrs *attributes) string {
 	p := &t.params
-	*p = params{}
 	p.read(t.index, run.InvocationParams)
 	p.read(t.index, t.meta.invocationParams)
 	// The model must not depend on how much is captured, so the inputs come last.
@@ -139,7 +138,7 @@ func (t *Translator) request(run *langsmith.Run, op operation, attrs *attributes
 }
 
 // requestModel is the model that was asked for.
-func (t *Translator) requestModel(op operation) string {
+func (t *translation) requestModel(op operation) string {
 	p := &t.params
 	candidates := [...]langsmith.Raw{p.model, p.modelName, p.deployment, t.meta.modelName, p.modelID, nil}
 	if op.class == classEmbedding {

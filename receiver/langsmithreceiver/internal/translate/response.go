@@ -2,7 +2,6 @@ package translate
 
 import (
 	"bytes"
-	"iter"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
@@ -13,19 +12,20 @@ import (
 type response struct {
 	index                *langsmith.Index
 	model, id, messageID langsmith.Text
-	finish               []langsmith.Text
+	reasons              [maxFinishReasons]langsmith.Text
+	finishes             int
 }
 
 // maxFinishReasons bounds the list: there is one reason per choice.
 const maxFinishReasons = 16
 
 // responseFacts writes the model, the id and the finish reasons of the answer.
-func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs *attributes) {
+func (t *translation) responseFacts(run *langsmith.Run, op operation, attrs *attributes) {
 	if !t.readsOutputs() || op.class != classModel && op.class != classEmbedding {
 		return
 	}
 	r := &t.response
-	*r = response{index: t.index, finish: r.finish[:0]}
+	r.index = t.index
 	r.read(run.Outputs, 0)
 	// Outputs are content, so only what has the form of a name gets out of them.
 	if model := idToken(r.model); model != nil {
@@ -39,7 +39,7 @@ func (t *Translator) responseFacts(run *langsmith.Run, op operation, attrs *attr
 		attrs.PutStr(keyResponseID, t.strings.bytes(v))
 	}
 	var list pcommon.Slice
-	for i, reason := range r.finish {
+	for i, reason := range r.reasons[:r.finishes] {
 		if i == 0 {
 			list = attrs.PutEmptySlice(keyResponseFinishReasons)
 		}
@@ -99,7 +99,7 @@ func (r *response) read(outputs langsmith.Raw, depth int) {
 			incomplete = v.Get("reason")
 		}
 	}
-	if responsesAPI && len(r.finish) == 0 {
+	if responsesAPI && r.finishes == 0 {
 		if incomplete != nil {
 			r.addFinish(incomplete)
 		} else {
@@ -121,8 +121,8 @@ func (r *response) choices(list langsmith.Raw) {
 
 func (r *response) generations(generations langsmith.Raw) {
 	for prompt := range r.index.Elements(generations) {
-		for v := range alternatives(r.index, prompt) {
-			before := len(r.finish)
+		for v := range (alternatives{r.index, prompt}).all {
+			before := r.finishes
 			g := readGeneration(r.index, v)
 			if g.message.Kind() == langsmith.KindObject {
 				r.read(g.message, 3)
@@ -130,7 +130,7 @@ func (r *response) generations(generations langsmith.Raw) {
 			for k, v := range r.index.Members(g.info) {
 				switch string(k) {
 				case "finish_reason", "stop_reason":
-					if len(r.finish) == before {
+					if r.finishes == before {
 						r.addFinish(v)
 					}
 				case "model_name":
@@ -161,7 +161,7 @@ func readGeneration(x *langsmith.Index, v langsmith.Raw) (g generation) {
 }
 
 func (r *response) responseMetadata(object langsmith.Raw) {
-	before := len(r.finish)
+	before := r.finishes
 	for k, v := range r.index.Members(object) {
 		switch string(k) {
 		case "model_name", "model", "model_version", "modelName", "modelId", "model_id":
@@ -169,7 +169,7 @@ func (r *response) responseMetadata(object langsmith.Raw) {
 		case "id":
 			r.setID(v)
 		case "finish_reason", "stop_reason", "finishReason", "stopReason":
-			if len(r.finish) == before {
+			if r.finishes == before {
 				r.addFinish(v)
 			}
 		}
@@ -199,8 +199,9 @@ func (r *response) setMessageID(v langsmith.Raw) {
 
 // addFinish adds a reason.
 func (r *response) addFinish(v langsmith.Raw) {
-	if reason := reasonOf(v); reason != nil && len(r.finish) < maxFinishReasons {
-		r.finish = append(r.finish, reason)
+	if reason := reasonOf(v); reason != nil && r.finishes < maxFinishReasons {
+		r.reasons[r.finishes] = reason
+		r.finishes++
 	}
 }
 
@@ -267,9 +268,19 @@ func idToken(id langsmith.Text) langsmith.Text {
 }
 
 // alternatives are the generations for one prompt: a list, or the one that some tracers write without a list.
-func alternatives(x *langsmith.Index, prompt langsmith.Raw) iter.Seq[langsmith.Raw] {
-	if prompt.Kind() == langsmith.KindObject {
-		return func(yield func(langsmith.Raw) bool) { yield(prompt) }
+type alternatives struct {
+	index  *langsmith.Index
+	prompt langsmith.Raw
+}
+
+func (a alternatives) all(yield func(langsmith.Raw) bool) {
+	if a.prompt.Kind() == langsmith.KindObject {
+		yield(a.prompt)
+		return
 	}
-	return x.Elements(prompt)
+	for v := range a.index.Elements(a.prompt) {
+		if !yield(v) {
+			return
+		}
+	}
 }

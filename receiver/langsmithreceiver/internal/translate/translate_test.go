@@ -145,12 +145,12 @@ func TestProvider(t *testing.T) {
 		{serialized: `{"id":["langchain","chat_models","azure_openai","AzureChatOpenAI"]}`, model: "gpt-4o", want: "azure.ai.openai"},
 		{want: ""},
 	} {
-		tr.meta = metadata{}
+		one := &translation{Translator: tr}
 		if c.told != "" {
-			tr.meta.provider = langsmith.Raw(`"` + c.told + `"`)
+			one.meta.provider = langsmith.Raw(`"` + c.told + `"`)
 		}
 		run := &langsmith.Run{Name: langsmith.Text(c.name), Serialized: langsmith.Raw(c.serialized)}
-		assert.Equal(t, c.want, tr.provider(run, c.model), "%+v", c)
+		assert.Equal(t, c.want, one.provider(run, c.model), "%+v", c)
 	}
 }
 

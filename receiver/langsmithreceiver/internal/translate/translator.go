@@ -57,12 +57,8 @@ type Translator struct {
 	lastTrace     langsmith.UUID
 	lastTraceText string
 
-	meta          metadata
 	metadataNames [metadataNames]metadataName
 	names         []string // of the metadata that is written
-	params        params
-	input         input
-	response      response
 	attributes    attributes
 	texts         []langsmith.Text
 	tools         toolsText
@@ -122,9 +118,19 @@ func (t *Translator) Unfinished(run *langsmith.Run, target Target, dst ptrace.Sp
 	return t.append(run, target, dst, true)
 }
 
-func (t *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSlice, unfinished bool) Notes {
+// translation is what is collected of one run. It lives on the stack, where the garbage collector need not be told of
+// every value.
+type translation struct {
+	*Translator
+	meta     metadata
+	params   params
+	input    input
+	response response
+}
+
+func (translator *Translator) append(run *langsmith.Run, target Target, dst ptrace.SpanSlice, unfinished bool) Notes {
 	var notes Notes
-	t.meta = metadata{}
+	t := &translation{Translator: translator}
 	t.meta.read(run.Metadata)
 	op := t.operation(run)
 	t.index = run.Index()
@@ -197,9 +203,9 @@ func (t *Translator) Learn(run *langsmith.Run, target Target) {
 	if target.Lineage == nil || len(run.Metadata) == 0 || !isRoot(run) {
 		return
 	}
-	t.meta = metadata{}
-	t.meta.read(run.Metadata)
-	target.Lineage.observe(run, traceID(run, t.meta.otelTraceID.Text()), spanID(run.ID, t.meta.otelSpanID.Text()), t.conversation(run))
+	own := &translation{Translator: t}
+	own.meta.read(run.Metadata)
+	target.Lineage.observe(run, traceID(run, own.meta.otelTraceID.Text()), spanID(run.ID, own.meta.otelSpanID.Text()), own.conversation(run))
 }
 
 // capacity is about how many attributes a span of a class gets, content and metadata aside.
@@ -227,7 +233,7 @@ func (t *Translator) traceText(run *langsmith.Run) string {
 }
 
 // describe writes what depends on the kind of operation, and returns the model of a model call.
-func (t *Translator) describe(run *langsmith.Run, op operation, span ptrace.Span, attrs *attributes, notes *Notes) string {
+func (t *translation) describe(run *langsmith.Run, op operation, span ptrace.Span, attrs *attributes, notes *Notes) string {
 	if op.name != "" {
 		attrs.PutStr(keyOperation, op.name)
 	}
@@ -311,7 +317,7 @@ var runTypes = [...]string{
 }
 
 // conversation is the id of the thread. It is never invented.
-func (t *Translator) conversation(run *langsmith.Run) string {
+func (t *translation) conversation(run *langsmith.Run) string {
 	if len(run.ThreadID) > 0 {
 		return t.once(run.ThreadID, maxTraceName)
 	}
@@ -360,7 +366,7 @@ func (t *Translator) tool(run *langsmith.Run, attrs *attributes) {
 }
 
 // prompt writes which managed prompt made the request.
-func (t *Translator) prompt(attrs *attributes) {
+func (t *translation) prompt(attrs *attributes) {
 	repo := t.meta.hubRepo.Text()
 	if len(repo) == 0 {
 		return

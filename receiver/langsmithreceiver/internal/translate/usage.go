@@ -20,7 +20,7 @@ type usage struct {
 
 // usage writes tokens and cost of a model call. LangSmith's own columns come first: what tracers wrote is only
 // the fallback. Parents never get here: their columns hold the sums of their children.
-func (t *Translator) usage(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
+func (t *translation) usage(run *langsmith.Run, op operation, attrs *attributes, notes *Notes) {
 	var u usage
 	read := false
 	told := func() *usage {
@@ -248,7 +248,7 @@ func (u *usage) find(x *langsmith.Index, outputs langsmith.Raw, depth int) {
 // addGenerations sums the usage of each prompt of a batch; the alternatives of one prompt share theirs.
 func (u *usage) addGenerations(x *langsmith.Index, generations langsmith.Raw) {
 	for prompt := range x.Elements(generations) {
-		for generation := range alternatives(x, prompt) {
+		for generation := range (alternatives{x, prompt}).all {
 			message := x.Get(generation, "message")
 			found := x.Get(message, "kwargs", "usage_metadata")
 			if found == nil {
