@@ -184,6 +184,29 @@ func TestParseTime(t *testing.T) {
 	assert.Equal(t, Time(0), TimeOf(time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)))
 }
 
+// The way for the usual form takes and refuses what the way for all forms does.
+func TestParseTimeUsualForm(t *testing.T) {
+	const text = "2026-11-02T09:15:30.125043"
+	taken := 0
+	for at := range text {
+		for c := range 256 {
+			b := []byte(text)
+			b[at] = byte(c)
+			for _, zone := range []string{"", "Z"} {
+				whole := append(bytes.Clone(b), zone...)
+				want, wantOK := parseAnyTime(whole)
+				got, ok := parseTime(whole)
+				require.Equal(t, wantOK, ok, "%q", whole)
+				require.Equal(t, want, got, "%q", whole)
+			}
+			if _, ok := parseMicros(b); ok {
+				taken++
+			}
+		}
+	}
+	require.Greater(t, taken, 100)
+}
+
 func TestParseTimeEveryDay(t *testing.T) {
 	for day := time.Date(1890, 1, 1, 5, 4, 3, 2000, time.UTC); day.Year() < 2110; day = day.AddDate(0, 0, 1) {
 		got, ok := ParseTime(day.Format("2006-01-02T15:04:05.000000"))

@@ -1,6 +1,7 @@
 package langsmith
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 )
@@ -35,6 +36,15 @@ func ParseTime(s string) (Time, bool) { return parseTime([]byte(s)) }
 
 // parseTime also reads epoch milliseconds in digits. Years that nanoseconds cannot hold are refused.
 func parseTime(b []byte) (Time, bool) {
+	if len(b) == 26 || len(b) == 27 && b[26] == 'Z' {
+		if t, ok := parseMicros(b); ok {
+			return t, true
+		}
+	}
+	return parseAnyTime(b)
+}
+
+func parseAnyTime(b []byte) (Time, bool) {
 	b = trimSpace(b)
 	if len(b) < 19 || b[4] != '-' {
 		return parseEpochMillis(b)
@@ -45,8 +55,7 @@ func parseTime(b []byte) (Time, bool) {
 	year := digits2(b[0:])*100 + digits2(b[2:])
 	month, day := digits2(b[5:]), digits2(b[8:])
 	hour, minute, second := digits2(b[11:]), digits2(b[14:]), digits2(b[17:])
-	if year < 1678 || year > 2261 || month < 1 || month > 12 || day < 1 || day > 31 ||
-		uint(hour) > 23 || uint(minute) > 59 || uint(second) > 60 {
+	if !isTime(year, month, day, hour, minute, second) {
 		return 0, false
 	}
 	i := 19
@@ -65,6 +74,56 @@ func parseTime(b []byte) (Time, bool) {
 	}
 	seconds := daysOf(year, month, day)*86400 + int64(hour*3600+minute*60+second) - offset
 	return Time(seconds*1_000_000_000 + nanos), true
+}
+
+// The form of the times that LangSmith writes, 2026-11-02T09:15:30.125043, eight bytes at a time.
+var (
+	formDate   = digitsIn("0000-00-")
+	formHour   = digitsIn("00T00:00")
+	formSecond = digitsIn(":00.0000")
+)
+
+// digitForm has what to take off eight bytes, so that digits become their value and all else zero, and what to add
+// then, so that the high bit tells what is neither.
+type digitForm struct{ off, limit uint64 }
+
+func digitsIn(form string) digitForm {
+	f := digitForm{off: binary.LittleEndian.Uint64([]byte(form)), limit: 0x7F * ones}
+	for i, c := range form {
+		if c == '0' {
+			f.limit -= 9 << (8 * i)
+		}
+	}
+	return f
+}
+
+// pairs has in every byte the number that is written there in two digits; wrong is not zero for any other form.
+func (f digitForm) pairs(b []byte) (pairs, wrong uint64) {
+	x := binary.LittleEndian.Uint64(b) ^ f.off
+	return x*10 + x>>8, (x | (x + f.limit)) & highs
+}
+
+// parseMicros reads times with six digits of fraction and no zone. b has at least 26 bytes.
+func parseMicros(b []byte) (Time, bool) {
+	b = b[:26]
+	date, wrong := formDate.pairs(b)
+	hour, wrongHour := formHour.pairs(b[8:])
+	second, wrongSecond := formSecond.pairs(b[16:])
+	tens, units := b[24]-'0', b[25]-'0'
+	at := func(pairs uint64, i int) int { return int(pairs >> (8 * i) & 0xFF) }
+	year, month, day := at(date, 0)*100+at(date, 2), at(date, 5), at(hour, 0)
+	if wrong|wrongHour|wrongSecond != 0 || tens > 9 || units > 9 || !isTime(year, month, day, at(hour, 3), at(hour, 6), at(second, 1)) {
+		return 0, false
+	}
+	seconds := daysOf(year, month, day)*86400 + int64(at(hour, 3)*3600+at(hour, 6)*60+at(second, 1))
+	micros := int64(at(second, 4)*10_000 + at(second, 6)*100 + int(tens)*10 + int(units))
+	return Time(seconds*1_000_000_000 + micros*1_000), true
+}
+
+// isTime refuses what is no time of day in a year that nanoseconds can hold. A leap second is one.
+func isTime(year, month, day, hour, minute, second int) bool {
+	return year >= 1678 && year <= 2261 && uint(month-1) < 12 && uint(day-1) < 31 &&
+		uint(hour) < 24 && uint(minute) < 60 && uint(second) <= 60
 }
 
 // parseZone reads "", "Z", "+02", "+0200" or "+02:00" as seconds east of UTC.
