@@ -1,6 +1,9 @@
 package langsmith
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // runDecoder reads one run in one pass: every byte is checked once, and what a run's consumer needs is noted on
 // the way.
@@ -12,7 +15,8 @@ type runDecoder struct {
 	// metadata is missing, so both keep their memory.
 	extraMetadata []Member
 
-	hasMetadata bool // metadata was an object
+	metadata    []byte // of v2, as it stands on the wire
+	hasMetadata bool   // metadata was an object
 	hasParent   bool // the run itself tells its parent, or that it has none
 	hasExtra    bool
 
@@ -33,7 +37,7 @@ func (d *runDecoder) decode(i int) int {
 	d.run = Run{Metadata: d.run.Metadata[:0], index: &d.index}
 	d.tokens = d.tokens[:0]
 	d.extraMetadata = d.extraMetadata[:0]
-	d.hasMetadata, d.hasParent, d.hasExtra = false, false, false
+	d.metadata, d.hasMetadata, d.hasParent, d.hasExtra = nil, false, false, false
 
 	d.order.at = 0
 	for separator := byte('{'); ; separator = ',' {
@@ -100,8 +104,11 @@ func (d *runDecoder) field(f field, i int) int {
 	case fieldMetadata:
 		if d.b[i] == '{' {
 			d.hasMetadata = true
-			r.Metadata, i = d.members(&d.metadataOrder, r.Metadata[:0], i)
-			return i
+			end := 0
+			if r.Metadata, end = d.members(&d.metadataOrder, r.Metadata[:0], i); end > 0 {
+				d.metadata = d.b[i:end]
+			}
+			return end
 		}
 		return d.value(i)
 	}
@@ -279,7 +286,13 @@ func (d *runDecoder) members(order *keyOrder, dst []Member, i int) ([]Member, in
 		if i = d.value(k.value); i < 0 {
 			return dst, i
 		}
-		dst = append(dst, Member{Key: b[k.start:k.end:k.end], Value: b[k.value:i:i]})
+		// To append a whole member costs more while the garbage collector is at work.
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, 16)
+		}
+		dst = dst[:len(dst)+1]
+		m := &dst[len(dst)-1]
+		m.Key, m.Value = b[k.start:k.end:k.end], b[k.value:i:i]
 	}
 }
 
@@ -297,6 +310,8 @@ func (d *runDecoder) extra(i int) int {
 		switch {
 		case k.field == fieldMetadata && object && !d.hasMetadata:
 			d.extraMetadata, i = d.members(&d.metadataOrder, d.extraMetadata[:0], value)
+		case k.field == fieldMetadata && object && bytes.HasPrefix(b[value:], d.metadata):
+			i = value + len(d.metadata) // v2 sends it twice
 		case k.field == fieldInvocationParams:
 			i = d.noted(value)
 		case k.field == fieldRuntime:

@@ -70,6 +70,12 @@ func detailsOf(v Raw) Raw {
 }
 
 func lastElement(v Raw) Raw {
+	// The last of several ids in their usual form needs no walk.
+	if end := len(v) - 1; end > UUIDLen+2 && v[end-1] == '"' && v[end-UUIDLen-2] == '"' && (v[end-UUIDLen-3] == '[' || v[end-UUIDLen-3] == ',') {
+		if _, ok := parseUUID(v[end-UUIDLen-1 : end-1]); ok {
+			return v[end-UUIDLen-2 : end]
+		}
+	}
 	var last Raw
 	for e := range v.Elements {
 		last = e

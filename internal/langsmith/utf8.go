@@ -49,12 +49,13 @@ func validUTF8(b []byte) bool {
 		x := binary.LittleEndian.Uint64(b)
 		if x&highs == 0 && state&63 == utf8Start {
 			b = b[8:]
-			for len(b) >= 32 {
-				x = binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) | binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:])
+			for len(b) >= 64 {
+				x = binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[8:]) | binary.LittleEndian.Uint64(b[16:]) | binary.LittleEndian.Uint64(b[24:]) |
+					binary.LittleEndian.Uint64(b[32:]) | binary.LittleEndian.Uint64(b[40:]) | binary.LittleEndian.Uint64(b[48:]) | binary.LittleEndian.Uint64(b[56:])
 				if x&highs != 0 {
 					break
 				}
-				b = b[32:]
+				b = b[64:]
 			}
 			continue
 		}
