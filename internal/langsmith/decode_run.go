@@ -17,7 +17,7 @@ type runDecoder struct {
 
 	metadata    []byte // of v2, as it stands on the wire
 	hasMetadata bool   // metadata was an object
-	hasParent   bool // the run itself tells its parent, or that it has none
+	hasParent   bool   // the run itself tells its parent, or that it has none
 	hasExtra    bool
 
 	// What was like that in the runs before.
@@ -41,12 +41,15 @@ func (d *runDecoder) decode(i int) int {
 
 	d.order.at = 0
 	for separator := byte('{'); ; separator = ',' {
-		k, end := d.member(&d.order, i, separator)
-		if end != 0 {
-			if end > 0 {
-				d.finish()
+		k, ok := d.order.next(d.b, i, separator)
+		if !ok {
+			end := 0
+			if k, end = d.unexpected(&d.order, i, separator); end != 0 {
+				if end > 0 {
+					d.finish()
+				}
+				return end
 			}
-			return end
 		}
 		if i = d.field(k.field, k.value); i < 0 {
 			return i
@@ -54,15 +57,8 @@ func (d *runDecoder) decode(i int) int {
 	}
 }
 
-// member takes the index of an object's opening brace, or the one behind a member's value. It returns the next
-// member, or the index behind the object's end, or a scan code.
-func (d *runDecoder) member(o *keyOrder, i int, separator byte) (k memberKey, end int) {
-	if k, ok := o.next(d.b, i, separator); ok {
-		return k, 0
-	}
-	return d.unexpected(o, i, separator)
-}
-
+// unexpected reads a key that is not the one to expect. It takes the index of an object's opening brace, or the one
+// behind a member's value, and returns the next member, or the index behind the object's end, or a scan code.
 func (d *runDecoder) unexpected(o *keyOrder, i int, separator byte) (k memberKey, end int) {
 	i = d.space(i)
 	from := i
@@ -279,9 +275,12 @@ func (d *runDecoder) members(order *keyOrder, dst []Member, i int) ([]Member, in
 	b := d.b
 	order.at = 0
 	for separator := byte('{'); ; separator = ',' {
-		k, end := d.member(order, i, separator)
-		if end != 0 {
-			return dst, end
+		k, ok := order.next(b, i, separator)
+		if !ok {
+			end := 0
+			if k, end = d.unexpected(order, i, separator); end != 0 {
+				return dst, end
+			}
 		}
 		if i = d.value(k.value); i < 0 {
 			return dst, i
@@ -302,9 +301,12 @@ func (d *runDecoder) extra(i int) int {
 	b, r := d.b, &d.run
 	d.extraOrder.at = 0
 	for separator := byte('{'); ; separator = ',' {
-		k, end := d.member(&d.extraOrder, i, separator)
-		if end != 0 {
-			return end
+		k, ok := d.extraOrder.next(b, i, separator)
+		if !ok {
+			end := 0
+			if k, end = d.unexpected(&d.extraOrder, i, separator); end != 0 {
+				return end
+			}
 		}
 		value, object := k.value, b[k.value] == '{'
 		switch {

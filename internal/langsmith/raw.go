@@ -107,7 +107,10 @@ func (r Raw) Get(keys ...string) Raw { return (*Index)(nil).Get(r, keys...) }
 
 // Text returns the content of a string, nil for any other kind. The content of "" is empty and not nil.
 func (r Raw) Text() Text {
-	if end := len(r) - 1; end > 0 && r[0] == '"' && r[end] == '"' {
+	if len(r) < 2 {
+		return nil
+	}
+	if end := len(r) - 1; r[0] == '"' && r[end] == '"' {
 		return Text(r[1:end:end])
 	}
 	return r.textInSpace()
