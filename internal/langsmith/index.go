@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Index knows where every key and value stands within the inputs, the outputs and the invocation parameters of a
+// Index knows where every key and value stands within the inputs, outputs, tags and invocation parameters of a
 // run, because the decoder came by when it checked them: walking them costs as much as there are values, however
 // long those are. Its methods walk as those of [Raw] do, and take values from elsewhere as well. Nil is fine. It is
 // valid as long as its run, and not safe for concurrent use.
