@@ -21,7 +21,7 @@ modules go.opentelemetry.io/collector/pdata \
 
 cat <<'EOF'
 
-# Reading: a page of LangSmith's API to spans, on one processor, and how many times longer peers take in the same round
+# Reading: a page of LangSmith's API to spans, on one processor, and how many times longer peers are at work in the same round
 # (median): structs and encoding/json from the same page, OTLP JSON and OTLP protobuf to the same spans. Behind each
 # ratio stands its goal, with a ! where it is missed; protobuf's is the stretch goal.
 # Size of a run, version of the API, capture: none, full, all (full and every key of the metadata). Our page and their

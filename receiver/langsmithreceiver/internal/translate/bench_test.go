@@ -115,7 +115,7 @@ func BenchmarkPage(b *testing.B) {
 }
 
 // BenchmarkRatios compares the ways side by side: every iteration is a round in which each of them has its
-// turn, and what counts is the median over the rounds of how many times longer a peer took than we. A turn begins
+// turn, and what counts is the median over the rounds of how many times longer a peer was at work than we. A turn begins
 // without the garbage of the one before, and is long enough to pay for its own. Run it with -benchtime 21x on one
 // processor.
 func BenchmarkRatios(b *testing.B) {
@@ -126,12 +126,12 @@ func BenchmarkRatios(b *testing.B) {
 		for b.Loop() {
 			for k, way := range ways {
 				runtime.GC()
-				n, start := 0, time.Now()
-				for time.Since(start) < turn {
+				n, start, spent := 0, cpuTime(), time.Duration(0)
+				for ; spent < turn; spent = cpuTime() - start {
 					way.read(n % benchPages)
 					n++
 				}
-				times[k] = append(times[k], float64(time.Since(start).Nanoseconds())/float64(n*benchRuns))
+				times[k] = append(times[k], float64(spent.Nanoseconds())/float64(n*benchRuns))
 			}
 		}
 		ours := slices.Clone(times[0])
