@@ -3,6 +3,7 @@ package llmmetrics_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -25,6 +26,7 @@ func BenchmarkRatios(b *testing.B) {
 		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
 			data := batches(b, series)
 			ctx := context.Background()
+			rng := rand.New(rand.NewPCG(3, 4))
 			connectors := make([]connector.Traces, len(subjects))
 			for i, s := range subjects {
 				connectors[i] = s.create(b, consumertest.NewNop())
@@ -37,6 +39,7 @@ func BenchmarkRatios(b *testing.B) {
 			times := map[string][]float64{} // ns per span
 			for range turns * b.N {
 				for i, c := range connectors {
+					renew(data, rng)
 					heapBefore, before := heapStats(), cpuTime(b)
 					for _, td := range data {
 						if err := c.ConsumeTraces(ctx, td); err != nil {
