@@ -3,7 +3,7 @@ package llmmetricsconnector
 import (
 	"encoding/binary"
 	"math/bits"
-	"sync/atomic"
+	"sync"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
@@ -13,17 +13,22 @@ import (
 // It also knows a span that comes again, as it does when an exporter beside the connector refused the batch and the
 // receiver repeats it.
 //
-// It holds a fixed number of marks, the oldest are forgotten. A race between two batches can at worst
-// overlook a mark.
+// It holds a fixed number of marks, the oldest are forgotten. Whoever calls a method that marks must hold mu, once
+// for a whole batch: then a batch that comes twice at the same time is counted once too.
 type nesting struct {
-	sets [nestingSets]nestingSet
+	sets [nestingSets]nestingSet // first, so that each is one cache line
+	mu   sync.Mutex
+	read uint64
 }
 
 const nestingSets = 1 << 14 // of 8 marks each, a megabyte: after an outage many spans come between a call and its twin
 
 // nestingSet is one cache line: the marks whose hashes fall here, replaced in turn. Whose turn it is, the marks
 // tell themselves: each round over the places writes the other value of the bit lap.
-type nestingSet [8]atomic.Uint64
+type nestingSet [8]mark
+
+// mark is the fingerprint of a span, a role of it, and the lap.
+type mark uint64
 
 func newNesting() *nesting { return &nesting{} }
 
@@ -38,80 +43,115 @@ const (
 	markBits = roleMask | 1<<lapBit // what does not identify the span
 )
 
-// hasChild tells that a model call has this parent.
-func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
-	if parent.IsEmpty() {
-		return
-	}
-	f := fingerprint(trace, parent)
-	set := n.set(f)
-	if set.roles(f)&roleHasChild == 0 {
-		set.put(f | roleHasChild)
-	}
-}
-
 // verdict is what nesting says of a span.
 type verdict uint8
 
 const (
 	verdictCounts   verdict = iota
-	verdictNested           // another span of the same call stands for it
+	verdictInner            // the span around it is of the same call and was counted
+	verdictOuter            // the span inside it is of the same call and stands for it
 	verdictRepeated         // it came before
 )
 
-// first decides whether a span that is no model call counts: the first time it comes.
-func (n *nesting) first(trace pcommon.TraceID, span pcommon.SpanID) verdict {
-	if span.IsEmpty() {
-		return verdictCounts
-	}
-	f := fingerprint(trace, span)
-	set := n.set(f)
-	if set.roles(f)&roleSeen != 0 {
-		return verdictRepeated
-	}
-	set.put(f | roleSeen)
-	return verdictCounts
+// kin is what nesting needs to know of an operation: who it is, and of a model call, in whom it is.
+type kin struct {
+	own, around fingerprint
+	model       bool
+	verdict     verdict
 }
 
-// modelCall decides whether a model call counts, and tells that it has this parent.
-func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) verdict {
-	// Both sets are read before either is written: the processor then waits for memory once, not twice.
-	var around, own *nestingSet
-	var aroundMark, ownMark, aroundRoles, ownRoles uint64
-	if !parent.IsEmpty() {
-		aroundMark = fingerprint(trace, parent)
-		around = n.set(aroundMark)
-		aroundRoles = around.roles(aroundMark)
+func modelKin(trace pcommon.TraceID, span, parent pcommon.SpanID) kin {
+	return kin{own: fingerprintOf(trace, span), around: fingerprintOf(trace, parent), model: true}
+}
+
+func otherKin(trace pcommon.TraceID, span pcommon.SpanID) kin {
+	return kin{own: fingerprintOf(trace, span)}
+}
+
+// settle decides about operations that came together, whatever their order.
+func (n *nesting) settle(all []stagedOperation) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	// The sets are all over the memory: asked for many at a time, they come while others are waited for.
+	const some = 64
+	for from := 0; from < len(all); from += some {
+		next := all[from:min(from+some, len(all))]
+		for i := range next {
+			n.read += uint64(n.set(next[i].around)[0] ^ n.set(next[i].own)[0])
+		}
+		for i := range next {
+			n.announce(&next[i].kin)
+		}
 	}
-	if !span.IsEmpty() {
-		ownMark = fingerprint(trace, span)
-		own = n.set(ownMark)
-		ownRoles = own.roles(ownMark)
+	for i := range all {
+		n.decide(&all[i].kin)
 	}
-	if around != nil && aroundRoles&roleHasChild == 0 {
-		around.put(aroundMark | roleHasChild)
+}
+
+// announce tells that a model call came, before it is decided about it or others that came with it: the order in which
+// they came then makes no difference.
+func (n *nesting) announce(k *kin) {
+	if k.around == 0 {
+		return
 	}
-	covered := verdictCounts
-	if aroundRoles&roleCovered != 0 {
-		covered = verdictNested
+	set := n.set(k.around)
+	roles := set.roles(k.around)
+	if roles&roleHasChild == 0 {
+		set.put(k.around, roleHasChild)
 	}
+	if roles&roleCovered != 0 {
+		k.verdict = verdictInner
+	}
+}
+
+// decide says of an operation, which was announced if it is a model call, whether it counts. Without an id nothing
+// is known of it.
+func (n *nesting) decide(k *kin) {
+	if k.own == 0 {
+		return
+	}
+	set := n.set(k.own)
+	roles := set.roles(k.own)
 	switch {
-	case own == nil:
-		return covered
-	case ownRoles&roleHasChild != 0 || ownMark == aroundMark:
-		return verdictNested
-	case ownRoles&roleCovered != 0:
-		return verdictRepeated
+	case !k.model && roles&roleSeen != 0:
+		k.verdict = verdictRepeated
+	case !k.model:
+		set.put(k.own, roleSeen)
+	case roles&roleHasChild != 0:
+		k.verdict = verdictOuter
+	case roles&roleCovered != 0:
+		k.verdict = verdictRepeated
+	default:
+		set.put(k.own, roleCovered)
 	}
-	own.put(ownMark | roleCovered)
-	return covered
+}
+
+// hasChild tells that a model call has this parent.
+func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
+	k := modelKin(trace, pcommon.SpanID{}, parent)
+	n.announce(&k)
+}
+
+// first decides whether a span that is no model call counts: the first time it comes.
+func (n *nesting) first(trace pcommon.TraceID, span pcommon.SpanID) verdict {
+	k := otherKin(trace, span)
+	n.decide(&k)
+	return k.verdict
+}
+
+// modelCall decides whether a model call that came alone counts.
+func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) verdict {
+	k := modelKin(trace, span, parent)
+	n.announce(&k)
+	n.decide(&k)
+	return k.verdict
 }
 
 // appendTo appends all marks.
 func (n *nesting) appendTo(to []byte) []byte {
 	for i := range n.sets {
 		for j := range n.sets[i] {
-			to = binary.LittleEndian.AppendUint64(to, n.sets[i][j].Load())
+			to = binary.LittleEndian.AppendUint64(to, uint64(n.sets[i][j]))
 		}
 	}
 	return to
@@ -124,78 +164,51 @@ func (n *nesting) restore(from []byte) (rest []byte, ok bool) {
 	}
 	for i := range n.sets {
 		for j := range n.sets[i] {
-			n.sets[i][j].Store(binary.LittleEndian.Uint64(from))
+			n.sets[i][j] = mark(binary.LittleEndian.Uint64(from))
 			from = from[8:]
 		}
 	}
 	return from, true
 }
 
-func (n *nesting) set(fingerprint uint64) *nestingSet { return &n.sets[fingerprint>>4%nestingSets] }
+func (n *nesting) set(f fingerprint) *nestingSet { return &n.sets[f>>4%nestingSets] }
 
 // roles are those that are marked.
-func (s *nestingSet) roles(fingerprint uint64) (roles uint64) {
-	for i := range s {
-		if m := s[i].Load(); m&^markBits == fingerprint {
-			roles |= m
-		}
+func (s *nestingSet) roles(f fingerprint) uint64 {
+	return (s[0].roles(f) | s[1].roles(f) | s[2].roles(f) | s[3].roles(f) |
+		s[4].roles(f) | s[5].roles(f) | s[6].roles(f) | s[7].roles(f)) & roleMask
+}
+
+// roles are the lowest bits of a mark of this span; zero for one of another span.
+func (m mark) roles(f fingerprint) uint64 {
+	if difference := uint64(m) ^ uint64(f); difference <= markBits {
+		return difference
 	}
-	return roles & roleMask
+	return 0
 }
 
 // put replaces the mark whose turn it is: the first of another lap than place 0, or place 0 when all are of one
 // lap. Places of one lap are together, so the last of them is found in three steps.
-func (s *nestingSet) put(mark uint64) {
-	first := s[0].Load()
-	step := func(last uint64, by int) uint64 {
-		return last | (^(s[(last+1<<by)%8].Load()^first)>>lapBit&1)<<by
+func (s *nestingSet) put(f fingerprint, role uint64) {
+	first := s[0]
+	step := func(last mark, by int) mark {
+		return last | (^(s[(last+1<<by)%8]^first)>>lapBit&1)<<by
 	}
 	place := &s[(step(step(step(0, 2), 1), 0)+1)%8]
-	place.Store(mark | ^place.Load()&(1<<lapBit))
+	*place = mark(uint64(f)|role) | ^*place&(1<<lapBit)
 }
 
-// fingerprint stands for a span, with the low bits free. The ids are random already, they only need
-// to be brought together.
-func fingerprint(trace pcommon.TraceID, span pcommon.SpanID) uint64 {
+// fingerprint stands for a span, with the low bits free; zero for one without an id.
+type fingerprint uint64
+
+// The ids are random already, they only need to be brought together.
+func fingerprintOf(trace pcommon.TraceID, span pcommon.SpanID) fingerprint {
+	if span.IsEmpty() {
+		return 0
+	}
 	h := binary.LittleEndian.Uint64(trace[:8]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(trace[8:]), 29)
 	hi, lo := bits.Mul64(h^0x9ae16a3b2f90404f, spanKey(span)^0xa0761d6478bd642f)
-	return (hi ^ lo) &^ markBits
+	return fingerprint((hi ^ lo) &^ markBits)
 }
 
 func spanKey(id pcommon.SpanID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
-
-// spanSet is a set of span ids of one batch that keeps its memory. The empty id is never in it.
-type spanSet struct {
-	slots []uint64
-	shift int
-}
-
-// reset empties the set and makes room for n ids.
-func (s *spanSet) reset(n int) {
-	size := bits.Len(uint(2*n + 1))
-	s.shift = 64 - size
-	if 1<<size > cap(s.slots) {
-		s.slots = make([]uint64, 1<<size)
-		return
-	}
-	s.slots = s.slots[:1<<size]
-	clear(s.slots)
-}
-
-func (s *spanSet) add(id uint64) {
-	if id != 0 {
-		s.slots[s.slot(id)] = id
-	}
-}
-
-func (s *spanSet) has(id uint64) bool { return id != 0 && s.slots[s.slot(id)] == id }
-
-// slot is where id is or would be.
-func (s *spanSet) slot(id uint64) uint64 {
-	// Ids of hostile spans need not be random.
-	for i := id * 0x9e3779b97f4a7c15 >> s.shift; ; i = (i + 1) & uint64(len(s.slots)-1) {
-		if at := s.slots[i]; at == 0 || at == id {
-			return i
-		}
-	}
-}

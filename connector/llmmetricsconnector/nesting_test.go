@@ -9,26 +9,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-func TestSpanSetAgainstMap(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	var set spanSet
-	require.Panics(t, func() { set.add(1) }, "before reset")
-	for range 200 {
-		n := rng.IntN(300)
-		set.reset(n)
-		model := map[uint64]bool{}
-		for range n {
-			id := uint64(rng.IntN(400)) << (rng.IntN(2) * 40) // few, regular and many equal ones
-			set.add(id)
-			model[id] = id != 0
-		}
-		for id := range uint64(400) {
-			require.Equal(t, model[id], set.has(id))
-			require.Equal(t, model[id<<40], set.has(id<<40))
-		}
-	}
-}
-
 // TestNestingCountsEachCallOnce makes chains of model calls, each the parent of the next, and delivers their
 // spans one by one in random order among those of other traces: each chain counts at least once, and once
 // exactly when the order is from inside to outside or from outside to inside.
@@ -85,10 +65,10 @@ func TestNestingCountsEachCallOnce(t *testing.T) {
 // TestNestingSetForgetsTheOldest compares a set with a queue.
 func TestNestingSetForgetsTheOldest(t *testing.T) {
 	var set nestingSet
-	var queue []uint64
+	var queue []fingerprint
 	for i := range uint64(100) {
-		mark := (i + 1) << 4
-		set.put(mark | roleCovered)
+		mark := fingerprint((i + 1) << 4)
+		set.put(mark, roleCovered)
 		queue = append(queue, mark)
 		for j, m := range queue {
 			var want uint64
@@ -112,7 +92,7 @@ func TestRepeatedBatchesCountOnce(t *testing.T) {
 		// The inner call first, as the outer one is deferred within a batch.
 		n.hasChild(trace, pcommon.SpanID{9})
 		require.Equal(t, want, n.modelCall(trace, inner, outer), "attempt %d", attempt)
-		require.Equal(t, verdictNested, n.modelCall(trace, outer, pcommon.SpanID{9}), "attempt %d", attempt)
+		require.Equal(t, verdictOuter, n.modelCall(trace, outer, pcommon.SpanID{9}), "attempt %d", attempt)
 		require.Equal(t, want, n.first(trace, tool), "attempt %d", attempt)
 	}
 	require.Equal(t, verdictCounts, n.modelCall(trace, pcommon.SpanID{4}, tool), "a model call of a tool is no twin of it")

@@ -70,40 +70,35 @@ func newSpanReader(metrics *aggregation, cfg *Config, prices *genai.PriceTable) 
 
 // batch is the memory for reading one batch, used again for the next.
 type batch struct {
-	parents   spanSet // ids that are the parent of some span
-	deferred  []deferredSpan
 	session   *genai.Session
 	call      genai.Call
-	obs       llmmetrics.Observation
 	dimension dimensionValues
 	counts    counts
 	recorders recorders
-	calls     []stagedCall // staged, and not settled yet
+	staged    []stagedOperation
+	ids       []spanIDs // of what is staged, when there is a note
 	traces    []traceSpan
 	note      *note // nil when nothing is to be noted
 }
 
-// settleSize is how many spans are settled together: enough to spread the cost, few enough for the cache.
-const settleSize = 256
+// settleSize bounds what is staged: model calls are told from their twins whatever the order of their batch, if it is
+// no longer than that.
+const settleSize = 8192
 
-// stagedCall is an operation that is staged in the recorder: whether it counts is settled later, for many at
-// once, because marks are kept with instructions that stop the processor from reading ahead in the spans.
-type stagedCall struct {
-	model        bool
-	trace        pcommon.TraceID
-	span, parent pcommon.SpanID
-	outcome      outcome // if it counts
-	pricing      genai.Pricing
-	recorder     *llmmetrics.Recorder
-	staged       int // number of the observation
-	traced       int // index into batch.traces, when whole traces are measured
+// stagedOperation is an operation that is staged in a recorder: whether it counts is settled later, when all of its
+// batch is known.
+type stagedOperation struct {
+	kin
+	outcome  outcome // if it counts
+	pricing  genai.Pricing
+	recorder uint32 // index into recorders.used
+	staged   uint32 // number of the observation
+	traced   uint32 // index into batch.traces, when whole traces are measured
 }
 
-// deferredSpan is a model call that has children: whether it counts is known after its batch was read.
-type deferredSpan struct {
-	span     ptrace.Span
-	scope    string
-	resource pcommon.Map
+type spanIDs struct {
+	trace        pcommon.TraceID
+	span, parent pcommon.SpanID
 }
 
 // read adds all spans to the engine, and to the note unless it is nil. The spans, which came now, are not changed, and
@@ -114,7 +109,6 @@ func (r *spanReader) read(td ptrace.Traces, now pcommon.Timestamp, note *note) c
 		b = &batch{session: r.reader.Session()}
 	}
 	b.counts = counts{}
-	b.collectParents(td)
 	b.note = note
 	b.recorders.begin(r.metrics, now, note)
 	resourceSpans := td.ResourceSpans()
@@ -133,8 +127,6 @@ func (r *spanReader) read(td ptrace.Traces, now pcommon.Timestamp, note *note) c
 		}
 	}
 	r.settle(b)
-	r.readDeferred(b)
-	r.settle(b)
 	b.counts.late, b.note = b.recorders.late, nil
 	b.recorders.end()
 	if r.traces != nil {
@@ -152,31 +144,13 @@ func (b *batch) forget() {
 	b.session.Forget()
 	clear(b.call.Extra)
 	b.call = genai.Call{Extra: b.call.Extra}
-	b.obs = llmmetrics.Observation{}
 	b.dimension.forget()
 	clear(b.traces)
 	b.traces = b.traces[:0]
-	clear(b.deferred)
-	b.deferred = b.deferred[:0]
-}
-
-func (b *batch) collectParents(td ptrace.Traces) {
-	b.parents.reset(td.SpanCount())
-	resourceSpans := td.ResourceSpans()
-	for i := range resourceSpans.Len() {
-		scopeSpans := resourceSpans.At(i).ScopeSpans()
-		for j := range scopeSpans.Len() {
-			spans := scopeSpans.At(j).Spans()
-			for k := range spans.Len() {
-				b.parents.add(spanKey(spans.At(k).ParentSpanID()))
-			}
-		}
-	}
 }
 
 // setResource prepares for the spans of a resource.
 func (r *spanReader) setResource(b *batch, resource pcommon.Map) {
-	r.settle(b)
 	b.recorders.setResource(resource)
 	r.dimensions.readResource(resource, &b.dimension)
 }
@@ -192,50 +166,12 @@ func (r *spanReader) readSpan(b *batch, span ptrace.Span, scope string, resource
 		}
 	case r.maxAge > 0 && b.call.End != 0 && b.recorders.now > b.call.End && time.Duration(b.recorders.now-b.call.End) > r.maxAge:
 		b.counts.outcome[outcomeTooOld]++
-	case !b.call.Kind.ModelCall():
-		recorder, n, what := r.stage(b, span)
-		b.calls = append(b.calls, stagedCall{
-			trace: span.TraceID(), span: span.SpanID(), outcome: what, recorder: recorder, staged: n, traced: len(b.traces),
-		})
+	default:
+		r.stage(b, span)
 		r.trace(b, span, resource)
-		if len(b.calls) >= settleSize {
+		if len(b.staged) >= settleSize {
 			r.settle(b)
 		}
-	case b.parents.has(spanKey(span.SpanID())):
-		r.nesting.hasChild(span.TraceID(), span.ParentSpanID())
-		if b.note != nil {
-			b.note.call(noteChild, span.TraceID(), span.SpanID(), span.ParentSpanID())
-		}
-		b.deferred = append(b.deferred, deferredSpan{span: span, scope: scope, resource: resource})
-	default:
-		r.stageModelCall(b, span, resource)
-	}
-}
-
-// readDeferred reads the model calls that have children, now that all children of the batch are known.
-func (r *spanReader) readDeferred(b *batch) {
-	var last pcommon.Map
-	for i := range b.deferred {
-		d := &b.deferred[i]
-		if d.resource != last {
-			r.setResource(b, d.resource)
-			last = d.resource
-		}
-		b.session.Read(d.span, d.scope, d.resource, &b.call)
-		r.stageModelCall(b, d.span, d.resource)
-	}
-}
-
-func (r *spanReader) stageModelCall(b *batch, span ptrace.Span, resource pcommon.Map) {
-	pricing := r.prices.Price(&b.call, span.Attributes())
-	recorder, n, what := r.stage(b, span)
-	b.calls = append(b.calls, stagedCall{
-		model: true, trace: span.TraceID(), span: span.SpanID(), parent: span.ParentSpanID(),
-		outcome: what, pricing: pricing, recorder: recorder, staged: n, traced: len(b.traces),
-	})
-	r.trace(b, span, resource)
-	if len(b.calls) >= settleSize {
-		r.settle(b)
 	}
 }
 
@@ -262,69 +198,85 @@ func (r *spanReader) weight(span ptrace.Span) float64 {
 	return 1
 }
 
-// stage hands the call at hand to a recorder. It returns the number of the observation and what becomes of the span
-// if it counts.
-func (r *spanReader) stage(b *batch, span ptrace.Span) (*llmmetrics.Recorder, int, outcome) {
+// stage hands the operation at hand to a recorder.
+func (r *spanReader) stage(b *batch, span ptrace.Span) {
+	trace, id := span.TraceID(), span.SpanID()
+	var op stagedOperation
+	if b.call.Kind.ModelCall() {
+		op.kin = modelKin(trace, id, span.ParentSpanID())
+		op.pricing = r.prices.Price(&b.call, span.Attributes())
+	} else {
+		op.kin = otherKin(trace, id)
+	}
 	b.dimension.values = r.dimensions.readSpan(b.call.Extra, span.Attributes(), &b.dimension)
-	observe(&b.call, &b.obs)
+	var obs llmmetrics.Observation
+	observe(&b.call, &obs)
 	if r.further {
-		observeFurther(&b.call, &b.obs)
+		observeFurther(&b.call, &obs)
 	}
-	b.obs.Dimensions = b.dimension.values
-	b.obs.Weight = r.weight(span)
-	b.obs.TraceID = span.TraceID()
-	b.obs.SpanID = span.SpanID()
-	recorder := b.recorders.at(b.call.End)
-	n := recorder.Stage(&b.obs)
-	if b.obs.Duration == llmmetrics.Absent {
-		return recorder, n, outcomeNoDuration
+	if obs.Duration == llmmetrics.Absent {
+		op.outcome = outcomeNoDuration
 	}
-	return recorder, n, outcomeRecorded
+	obs.Dimensions = b.dimension.values
+	obs.Weight = r.weight(span)
+	obs.TraceID, obs.SpanID = trace, id
+	op.staged = uint32(b.recorders.at(b.call.End).Stage(&obs))
+	op.recorder = uint32(b.recorders.last)
+	op.traced = uint32(len(b.traces))
+	b.staged = append(b.staged, op)
+	if b.note != nil {
+		b.ids = append(b.ids, spanIDs{trace, id, span.ParentSpanID()})
+	}
 }
 
-// settle decides which of the staged calls count, and commits.
+// settle decides which of the staged operations count, and commits.
 func (r *spanReader) settle(b *batch) {
-	for i := range b.calls {
-		c := &b.calls[i]
-		what := verdictCounts
-		if c.model {
-			what = r.nesting.modelCall(c.trace, c.span, c.parent)
-		} else {
-			what = r.nesting.first(c.trace, c.span)
-		}
-		if b.note != nil && what != verdictRepeated {
-			kind := noteFirst
-			if c.model {
-				kind = noteModelCall
-			}
-			b.note.call(kind, c.trace, c.span, c.parent)
-		}
-		switch what {
+	r.nesting.settle(b.staged)
+	for i := range b.ids {
+		b.note.verdict(&b.staged[i].kin, &b.ids[i])
+	}
+	for i := range b.staged {
+		op := &b.staged[i]
+		switch op.verdict {
 		case verdictCounts:
-			b.counts.outcome[c.outcome]++
-			if c.model {
-				b.counts.pricing[c.pricing]++
+			b.counts.outcome[op.outcome]++
+			if op.model {
+				b.counts.pricing[op.pricing]++
 			}
-		case verdictNested:
-			c.recorder.Withdraw(c.staged)
+		case verdictInner, verdictOuter:
+			b.recorders.used[op.recorder].recorder.Withdraw(int(op.staged))
 			b.counts.outcome[outcomeNested]++
 			if r.traces != nil {
-				b.traces[c.traced].modelCall = false
+				b.traces[op.traced].modelCall = false
 			}
 		case verdictRepeated:
-			c.recorder.Withdraw(c.staged)
+			b.recorders.used[op.recorder].recorder.Withdraw(int(op.staged))
 			b.counts.outcome[outcomeRepeated]++
 			if r.traces != nil {
-				b.traces[c.traced] = traceSpan{}
+				b.traces[op.traced] = traceSpan{}
 			}
 		}
 	}
-	clear(b.calls)
-	b.calls = b.calls[:0]
+	b.staged, b.ids = b.staged[:0], b.ids[:0]
 	b.recorders.commit()
 }
 
-// observe says what a call adds to the metrics. It sets every field of obs but the dimensions and the ids.
+// verdict notes what was decided about an operation, so that it is known again.
+func (n *note) verdict(k *kin, ids *spanIDs) {
+	switch {
+	case k.verdict == verdictRepeated:
+	case !k.model:
+		n.call(noteFirst, ids.trace, ids.span, ids.parent)
+	case k.verdict == verdictOuter:
+		// Its child may be noted after it, or elsewhere.
+		n.call(noteChild, ids.trace, ids.span, ids.span)
+		fallthrough
+	default:
+		n.call(noteModelCall, ids.trace, ids.span, ids.parent)
+	}
+}
+
+// observe says what a call adds to the metrics, in an observation that is empty.
 func observe(call *genai.Call, obs *llmmetrics.Observation) {
 	obs.Family = familyOf(call.Kind)
 	obs.Operation = call.Operation
@@ -339,11 +291,6 @@ func observe(call *genai.Call, obs *llmmetrics.Observation) {
 	obs.Time = call.End
 	obs.Duration = llmmetrics.Absent
 	obs.InputTokens, obs.OutputTokens = llmmetrics.Absent, llmmetrics.Absent
-	obs.TimeToFirstChunk = 0
-	obs.Cost, obs.HasCost = 0, false
-	obs.CacheReadTokens, obs.CacheWriteTokens, obs.ReasoningTokens = 0, 0, 0
-	obs.OutputSpeed, obs.TimePerOutputToken = 0, 0
-	obs.Streamed, obs.Finish = false, [genai.FinishReasons]uint8{}
 	if call.End != 0 && call.End >= call.Start && call.End-call.Start <= math.MaxInt64 {
 		obs.Duration = int64(call.End - call.Start)
 	}

@@ -47,7 +47,7 @@ func (m *measures) of(o *Observation) {
 		m.weight = weightOf(o.Weight)
 	}
 	m.streamed, m.finish = o.Streamed, o.Finish
-	m.speed, m.perToken = o.OutputSpeed, o.TimePerOutputToken
+	m.parts, m.speed, m.perToken = [3]int64{}, o.OutputSpeed, o.TimePerOutputToken
 	switch o.Family {
 	case FamilyClient:
 		m.parts = [3]int64{o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens}

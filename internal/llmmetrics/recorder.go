@@ -17,7 +17,8 @@ const commitSize = 256
 type Recorder struct {
 	engine   *Engine
 	attrs    pcommon.Map
-	resource *resource // of attrs; nil until something is recorded
+	resource *resource   // of attrs; nil until something is recorded
+	former   []*resource // of what is staged
 	scratch  []byte
 
 	staged []staged
@@ -50,26 +51,34 @@ func (e *Engine) Recorder() *Recorder {
 // Release commits what is staged and gives the recorder back; it must not be used any more.
 func (r *Recorder) Release() {
 	r.Commit()
-	r.dropResource()
+	r.leaveResource()
+	r.dropFormer()
 	r.attrs = pcommon.Map{}
 	r.Journal(nil)
 	r.engine.recorders.Put(r)
 }
 
-func (r *Recorder) dropResource() {
+// SetResource selects the resource of the observations that follow. It must be called before the first one, and
+// attrs must stay as it is until the last one. Resources without observations leave no trace.
+func (r *Recorder) SetResource(attrs pcommon.Map) {
+	r.leaveResource()
+	r.attrs = attrs
+}
+
+// leaveResource keeps the resource protected until what is staged of it was committed.
+func (r *Recorder) leaveResource() {
 	if r.resource != nil {
-		r.engine.resources.release(r.resource)
+		r.former = append(r.former, r.resource)
 		r.resource = nil
 	}
 }
 
-// SetResource commits what is staged and selects the resource of the observations that follow. It must be
-// called before the first one, and attrs must stay as it is until the last one. Resources without observations
-// leave no trace.
-func (r *Recorder) SetResource(attrs pcommon.Map) {
-	r.Commit()
-	r.dropResource()
-	r.attrs = attrs
+func (r *Recorder) dropFormer() {
+	for _, res := range r.former {
+		r.engine.resources.release(res)
+	}
+	clear(r.former)
+	r.former = r.former[:0]
 }
 
 // Record stages an observation and now and then commits. It allocates only when a series appears.
@@ -110,7 +119,17 @@ func (r *Recorder) stage(o *Observation) int {
 // Withdraw takes back what was staged under this number since the last commit.
 func (r *Recorder) Withdraw(n int) {
 	for i := range max(1, len(r.engine.views)) {
-		r.staged[n+i].withdrawn = true
+		o := &r.staged[n+i]
+		o.withdrawn = true
+		o.done()
+	}
+}
+
+// done drops what points into the memory of the caller. The rest is overwritten by the next observation that is
+// staged here, so it needs no clearing.
+func (o *staged) done() {
+	if o.measures.errorType != "" {
+		o.measures.errorType = ""
 	}
 }
 
@@ -140,11 +159,12 @@ func (r *Recorder) Commit() {
 	slices.Sort(r.slow)
 	for _, n := range r.slow {
 		r.commitSlowly(&r.staged[n])
+		r.staged[n].done()
 	}
 	r.slow = r.slow[:0]
-	clear(r.staged)
 	r.staged = r.staged[:0]
 	r.keys = r.keys[:0]
+	r.dropFormer()
 }
 
 // sortByShard puts what is staged in the order of shards, and within one as it came. It returns where in the
@@ -154,6 +174,7 @@ func (r *Recorder) sortByShard() (ends [shardCount]uint32) {
 		o := &r.staged[i]
 		switch {
 		case o.withdrawn:
+			o.done()
 		case o.resource == r.engine.resources.other:
 			r.slow = append(r.slow, uint32(i))
 		default:
@@ -206,6 +227,7 @@ func (r *Recorder) commitShard(sh *shard, numbers []uint32) {
 		e.recordOutcome(s, out, m)
 		e.recordUsage(s, m)
 		s.success.touched = true
+		r.staged[n].done()
 	}
 	sh.mu.Unlock()
 	clear(r.found)
