@@ -127,7 +127,10 @@ func foldFuseKind(name string) (string, Kind) {
 	return "", KindNone
 }
 
-func is(name, lower string) bool { return name == lower || strings.EqualFold(name, lower) }
+// is compares with a word of ASCII letters in lower case, whatever the case of name.
+func is(name, lower string) bool {
+	return len(name) == len(lower) && (name == lower || strings.EqualFold(name, lower))
+}
 
 // operation decides what the span is. Names of the conventions come first, then the marks of one dialect after
 // another, then evidence.

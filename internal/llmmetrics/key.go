@@ -76,13 +76,20 @@ func named(dimension, value string) (name, rest string) {
 }
 
 func appendLabel(key []byte, v string) []byte {
+	if n := len(key); len(v) < 0x80 && len(v) < cap(key)-n { // what is left is too rare to be fast
+		key = key[:n+1+len(v)]
+		key[n] = byte(len(v))
+		copy(key[n+1:], v)
+		return key
+	}
+	return appendLongLabel(key, v)
+}
+
+func appendLongLabel(key []byte, v string) []byte {
 	if len(v) > maxLabelBytes {
 		v = cut(v)
 	}
-	if len(v) >= 0x80 {
-		return append(binary.AppendUvarint(key, uint64(len(v))), v...)
-	}
-	return append(append(key, byte(len(v))), v...)
+	return append(binary.AppendUvarint(key, uint64(len(v))), v...)
 }
 
 // cut shortens a long value, not inside a character.
