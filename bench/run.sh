@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Benchmarks beside peers, each comparison in one run, a few minutes in all. Arguments go to the connector's
-# go test, for example: -bench Consume -count 5
+# Benchmarks beside peers, each comparison in one run, a few minutes in all. Arguments go to go test of the connector's,
+# for example: -benchtime 3x for three times as many rounds.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -48,6 +48,44 @@ EOF
 	END { exit failed }
 '
 
+cat <<'EOF'
+
+# Metrics: the connector, which makes six families of instruments of every model call, beside others that derive
+# metrics from spans. Batches of 1,000 new spans, 8 dimensions. Times are of processors, garbage collection included, and
+# factors the median of rounds in which the connectors take turns: how many times longer the others take.
+EOF
+go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCores)$' -benchtime 1x "$@" | awk '
+	/^Benchmark/ {
+		split($1, name, "/"); sub(/-[0-9]+$/, "", name[1]); sub(/-[0-9]+$/, "", name[2])
+		for (i = 3; i < NF; i += 2) value[substr(name[1], 10) " " name[2] " " $(i + 1)] = $i
+		next
+	}
+	/^(FAIL|---|panic)/ { print; failed = 1 }
+	function line(what, key, goal, beside) {
+		if (key in value) printf "%-66s %8.4g   %-8s %s\n", what, value[key], goal, beside
+	}
+	function other(key) { return key in value ? sprintf("spanmetrics %.4g", value[key]) : "" }
+	END {
+		printf "%-66s %8s   %s\n", "", "", "goal"
+		n = split("100 10000 100000", series, " ")
+		for (i = 1; i <= n; i++) {
+			at = "Ratios series=" series[i] " "
+			of = ", " series[i] " series"
+			line("ns a span" of, at "ns/span", "")
+			line("factor of spanmetrics, which makes two" of, at "x-spanmetrics", ">= 3")
+			line("the same, further_metrics and exemplars on" of, at "default-x-spanmetrics", "")
+			line("factor of signaltometrics, the same six" of, at "x-signaltometrics", ">= 12")
+			line("factor of signaltometrics, exponential" of, at "x-signaltometrics-exp", ">= 10")
+		}
+		line("bytes a series, explicit", "Retained llm_metrics B/series", "<= 1600", other("Retained spanmetrics B/series"))
+		line("bytes a series, explicit with exemplars", "Retained llm_metrics_exemplars B/series", "")
+		line("bytes a series, further_metrics and exemplars on", "Retained llm_metrics_default B/series", "")
+		line("bytes a series, exponential of 160", "Retained llm_metrics_exponential B/series", "<= 4000")
+		line("ms that a flush of 10000 series blocks", "Blocked llm_metrics ms-blocked", "<= 1", other("Blocked spanmetrics ms-blocked"))
+		line("two cores, times one core", "TwoCores llm_metrics x-one-core", "near 2", other("TwoCores spanmetrics x-one-core"))
+		exit failed
+	}
+'
 echo
-echo "# Metrics: the connector beside others that derive metrics from spans."
-go test ./... -run '^$' -bench . -benchmem "$@"
+echo "# Allocations of a span once all series exist; a test of the connector holds them at none."
+go test ./llmmetrics -run '^$' -bench '^BenchmarkConsume$/^series=100$' -benchmem -benchtime 128x "$@" | grep '^Benchmark'

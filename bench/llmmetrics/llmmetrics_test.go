@@ -34,8 +34,9 @@ import (
 
 const (
 	batchSpans = 1000
-	// Enough batches that the spans are not in the processor's cache, as in a collector.
-	batchCount = 64
+	// Enough batches that the spans are not in the processor's cache, as in a collector. With more series than they
+	// have spans, there are more batches.
+	minBatches = 64
 )
 
 // subject is a connector under test.
@@ -60,6 +61,12 @@ flush_interval: 24h
 max_series: 1000000
 initial_zero: off
 further_metrics: false
+dimensions: [{name: tenant}, {name: region}, {name: team}, {name: env}]
+`},
+	// What users run: with exemplars and with further_metrics, up to 20 instruments more.
+	{"llm_metrics_default", 26, llmmetricsconnector.NewFactory(), `
+flush_interval: 24h
+max_series: 1000000
 dimensions: [{name: tenant}, {name: region}, {name: team}, {name: env}]
 `},
 	{"llm_metrics_exponential", 6, llmmetricsconnector.NewFactory(), `
@@ -145,7 +152,15 @@ func batches(tb testing.TB, series int) []ptrace.Traces {
 	tb.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	content := strings.Repeat("All work and no play makes a dull boy. ", 26)
-	all := make([]ptrace.Traces, batchCount)
+	all := make([]ptrace.Traces, max(minBatches, series/batchSpans))
+	next := func() int { return rng.IntN(series) }
+	if series >= len(all)*batchSpans { // each once, so that all exist
+		each := rng.Perm(series)
+		next = func() (n int) {
+			n, each = each[0], each[1:]
+			return n
+		}
+	}
 	for i := range all {
 		td := ptrace.NewTraces()
 		rs := td.ResourceSpans().AppendEmpty()
@@ -153,7 +168,7 @@ func batches(tb testing.TB, series int) []ptrace.Traces {
 		spans := rs.ScopeSpans().AppendEmpty().Spans()
 		spans.EnsureCapacity(batchSpans)
 		for range batchSpans {
-			n := rng.IntN(series)
+			n := next()
 			s := spans.AppendEmpty()
 			s.SetName("chat")
 			s.SetKind(ptrace.SpanKindClient)
@@ -185,6 +200,7 @@ func batches(tb testing.TB, series int) []ptrace.Traces {
 		all[i], err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(raw)
 		require.NoError(tb, err)
 	}
+	renew(all, rng)
 	return all
 }
 
@@ -222,12 +238,12 @@ func BenchmarkConsume(b *testing.B) {
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
-					if i%batchCount == 0 {
+					if i%len(data) == 0 {
 						b.StopTimer()
 						renew(data, rng)
 						b.StartTimer()
 					}
-					if err := c.ConsumeTraces(ctx, data[i%batchCount]); err != nil {
+					if err := c.ConsumeTraces(ctx, data[i%len(data)]); err != nil {
 						b.Fatal(err)
 					}
 					i++
@@ -247,32 +263,6 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// BenchmarkConsumeParallel is the same from all processors at once.
-func BenchmarkConsumeParallel(b *testing.B) {
-	data := batches(b, 10_000)
-	for _, s := range subjects {
-		b.Run(s.name, func(b *testing.B) {
-			c := s.create(b, consumertest.NewNop())
-			defer func() { require.NoError(b, c.Shutdown(context.Background())) }()
-			ctx := context.Background()
-			for _, td := range data {
-				require.NoError(b, c.ConsumeTraces(ctx, td))
-			}
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				i := rand.IntN(batchCount)
-				for pb.Next() {
-					if err := c.ConsumeTraces(ctx, data[i%batchCount]); err != nil {
-						b.Fatal(err)
-					}
-					i++
-				}
-			})
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batchSpans), "ns/span")
-		})
-	}
 }
 
 // BenchmarkRetained is the memory that a series holds.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,11 +23,15 @@ const turns = 5
 // and tells how many times the processor time of llm_metrics the others take for the same spans: the median of
 // the rounds. llm_metrics derives six instruments, as signaltometrics does; spanmetrics, which cannot, two.
 func BenchmarkRatios(b *testing.B) {
-	for _, series := range []int{100, 10_000} {
+	for _, series := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
 			data := batches(b, series)
 			ctx := context.Background()
 			rng := rand.New(rand.NewPCG(3, 4))
+			subjects := slices.Clone(subjects)
+			if series == 100_000 {
+				subjects = slices.DeleteFunc(subjects, func(s subject) bool { return strings.HasPrefix(s.name, "signal") })
+			}
 			connectors := make([]connector.Traces, len(subjects))
 			for i, s := range subjects {
 				connectors[i] = s.create(b, consumertest.NewNop())
@@ -54,7 +59,7 @@ func BenchmarkRatios(b *testing.B) {
 					share := float64(heapAfter.TotalAlloc-heapBefore.TotalAlloc) / float64(heapStats().HeapAlloc)
 					name := subjects[i].name
 					times[name] = append(times[name],
-						(float64(worked)+share*float64(collected))/(batchCount*batchSpans))
+						(float64(worked)+share*float64(collected))/float64(len(data)*batchSpans))
 				}
 			}
 			for _, c := range connectors {
@@ -70,6 +75,10 @@ func BenchmarkRatios(b *testing.B) {
 			b.ReportMetric(0, "ns/op") // of all of them together
 			b.ReportMetric(median(times["llm_metrics"]), "ns/span")
 			b.ReportMetric(ratio("spanmetrics", "llm_metrics"), "x-spanmetrics")
+			b.ReportMetric(ratio("spanmetrics", "llm_metrics_default"), "default-x-spanmetrics")
+			if series == 100_000 {
+				return
+			}
 			b.ReportMetric(ratio("signaltometrics", "llm_metrics"), "x-signaltometrics")
 			b.ReportMetric(median(times["llm_metrics_exponential"]), "exp-ns/span")
 			b.ReportMetric(ratio("signaltometrics_exponential", "llm_metrics_exponential"), "x-signaltometrics-exp")
