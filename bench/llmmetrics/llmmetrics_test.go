@@ -224,7 +224,7 @@ func renew(all []ptrace.Traces, rng *rand.Rand) {
 
 // BenchmarkConsume is the cost of spans once all series exist.
 func BenchmarkConsume(b *testing.B) {
-	for _, series := range []int{100, 10_000} {
+	for _, series := range []int{100, 10_000, 100_000} {
 		data := batches(b, series)
 		for _, s := range subjects {
 			b.Run(fmt.Sprintf("series=%d/%s_%d", series, s.name, s.instruments), func(b *testing.B) {
