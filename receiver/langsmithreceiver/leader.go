@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/poller"
@@ -16,8 +17,11 @@ import (
 const (
 	// stopTimeout bounds how long the elector waits for reading to stop: it gives the lease back afterwards.
 	stopTimeout = 10 * time.Second
-	// termRetry is how long a leader waits that could not read the checkpoint.
+	// termRetry is how long a leader waits that could not open the storage or read the checkpoint.
 	termRetry = 5 * time.Second
+	// supersededRetry is how long a leader waits that lost the storage to another collector. If that one leads no
+	// more, it has noticed by then.
+	supersededRetry = 30 * time.Second
 )
 
 // leaderElector is what k8s_leader_elector and extensions like it offer.
@@ -41,10 +45,11 @@ func findElector(host component.Host, id *component.ID) (leaderElector, error) {
 	return elector, nil
 }
 
-// leadership runs a poller while this collector leads. Each term is a new poller, which reads the checkpoint anew:
-// another leader has gone on meanwhile.
+// leadership runs a poller while this collector leads. Each term opens the storage, which the former leader may hold
+// until it has stopped, and has a new poller, which reads the checkpoint anew: another leader has gone on meanwhile.
 type leadership struct {
 	elector  leaderElector
+	open     func(context.Context) (storage.Client, error) // returns nil when there is no storage
 	settings poller.Settings
 
 	mu     sync.Mutex
@@ -53,8 +58,9 @@ type leadership struct {
 	done   chan struct{}      // closed when that term has ended, nil before the first
 }
 
-func newLeadership(elector leaderElector, settings poller.Settings) *leadership {
-	return &leadership{elector: elector, settings: settings}
+func newLeadership(elector leaderElector, open func(context.Context) (storage.Client, error), settings poller.Settings) *leadership {
+	settings.Elected = true
+	return &leadership{elector: elector, open: open, settings: settings}
 }
 
 // run takes part in the election until the context ends, and until reading has stopped then. Callbacks cannot be taken
@@ -118,24 +124,56 @@ func (l *leadership) stop() {
 	}
 }
 
+// term reads as long as the context lasts.
 func (l *leadership) term(ctx context.Context) {
+	told := ""
 	for ctx.Err() == nil {
-		p, err := poller.New(ctx, l.settings)
-		if err == nil {
-			l.settings.Meters.Leading(true)
-			l.settings.Logger.Info("this collector reads LangSmith now")
-			p.Run(ctx)
-			l.settings.Meters.Leading(false)
-			l.settings.Logger.Info("this collector does not read LangSmith any more")
-			return
+		retry, err := supersededRetry, l.read(ctx)
+		if err != nil && ctx.Err() == nil {
+			retry = termRetry
+			if err.Error() != told {
+				told = err.Error()
+				l.settings.Logger.Warn("this collector leads and cannot use the checkpoint, so nothing is read yet; trying again "+
+					"(a storage that only one process may open is free once the former leader has stopped)", zap.Error(err))
+				l.settings.Status(componentstatus.NewRecoverableErrorEvent(err))
+			}
 		}
-		if ctx.Err() == nil {
-			l.settings.Logger.Error("the checkpoint cannot be used, so nothing is read; trying again", zap.Error(err))
-			l.settings.Status(componentstatus.NewRecoverableErrorEvent(err))
-		}
+		timer := time.NewTimer(retry)
 		select {
 		case <-ctx.Done():
-		case <-time.After(termRetry):
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if !closed { // waiting for the next term is no error
+		l.settings.Status(componentstatus.NewEvent(componentstatus.StatusOK))
+	}
+}
+
+// read reads until the context ends, or another collector has taken over the storage.
+func (l *leadership) read(ctx context.Context) error {
+	settings := l.settings
+	client, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := closeStorage(client); err != nil {
+			l.settings.Logger.Warn("closing the storage failed", zap.Error(err))
+		}
+	}()
+	settings.Storage = client
+	p, err := poller.New(ctx, settings)
+	if err != nil {
+		return err
+	}
+	l.settings.Meters.Leading(true)
+	l.settings.Logger.Info("this collector reads LangSmith now")
+	p.Run(ctx)
+	l.settings.Meters.Leading(false)
+	l.settings.Logger.Info("this collector does not read LangSmith any more")
+	return nil
 }

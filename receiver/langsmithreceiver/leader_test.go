@@ -5,14 +5,23 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/metadata"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/poller"
 )
 
 // election is an extension that calls back as k8s_leader_elector does: with its lock held.
@@ -62,7 +71,7 @@ func (e *election) lose() {
 // TestFailover moves the leadership between two collectors that share a storage, while runs keep coming.
 func TestFailover(t *testing.T) {
 	server := newFakeServer(t)
-	store := &memoryStorage{shared: true}
+	store := &memoryStorage{} // one client at a time: the leader of the moment has it
 	storageID, electorID := component.MustNewID("memory"), component.MustNewID("election")
 	want := map[string]int{}
 	n := 0
@@ -129,6 +138,102 @@ func TestLeaderFromTheBeginning(t *testing.T) {
 	require.NoError(t, r.Shutdown(t.Context()))
 	e.win() // the callbacks stay registered
 	e.lose()
+}
+
+// idleSource is a LangSmith without projects.
+type idleSource struct{}
+
+func (idleSource) Detect(context.Context) (langsmith.Server, error) {
+	return langsmith.Server{API: langsmith.VersionV2}, nil
+}
+
+func (idleSource) Projects(context.Context, langsmith.ProjectQuery) ([]langsmith.Project, error) {
+	return nil, nil
+}
+
+func (idleSource) QueryRuns(context.Context, langsmith.RunQuery, func(*langsmith.Run) error) (langsmith.Page, error) {
+	return langsmith.Page{}, nil
+}
+
+func (idleSource) CountRuns(context.Context, langsmith.CountQuery) (int64, error) { return 0, nil }
+
+func (idleSource) ValidateFilters(context.Context, langsmith.UUID, string, string, string) error {
+	return nil
+}
+
+// candidate takes part in an election, on a storage.
+func candidate(t *testing.T, store *memoryStorage) (*election, *testHost, *observer.ObservedLogs, func()) {
+	core, logs := observer.New(zap.InfoLevel)
+	builder, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	all, err := poller.NewSelection([]string{"*"}, nil)
+	require.NoError(t, err)
+	id, host, e := component.MustNewID("memory"), &testHost{}, &election{}
+	found := &checkpointStorage{extension: store, id: id}
+	l := newLeadership(e, found.open, poller.Settings{
+		Source: idleSource{}, Consumer: &consumertest.TracesSink{}, StorageID: "memory", Meters: poller.NewMeters(builder, "langsmith"), Logger: zap.New(core),
+		Status: host.Report, Selection: all, Cursor: cursor.Config{Interval: time.Second},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.run(ctx)
+	}()
+	synctest.Wait()
+	return e, host, logs, func() { cancel(); <-done }
+}
+
+// TestALeaderWaitsForTheStorage begins a term while a former leader, which is paused, still has the storage.
+func TestALeaderWaitsForTheStorage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memoryStorage{open: true}
+		e, host, logs, stop := candidate(t, store)
+		defer stop()
+		e.win()
+		time.Sleep(10 * time.Minute)
+		waiting := logs.FilterMessageSnippet("cannot use the checkpoint").All()
+		require.Len(t, waiting, 1, "one line, however long it takes")
+		assert.Equal(t, `storage: cannot open extension "memory": file already exists`, waiting[0].ContextMap()["error"])
+		assert.Equal(t, componentstatus.StatusRecoverableError, host.last())
+
+		require.NoError(t, (&memoryClient{store}).Close(t.Context()))
+		time.Sleep(termRetry)
+		synctest.Wait()
+		assert.Len(t, logs.FilterMessageSnippet("reads LangSmith now").All(), 1)
+		assert.Equal(t, componentstatus.StatusOK, host.last())
+		e.lose()
+		assert.False(t, store.open, "the next leader can have it")
+
+		store.open = true
+		e.win()
+		e.lose()
+		assert.Equal(t, componentstatus.StatusOK, host.last(), "who does not lead has no problem")
+	})
+}
+
+// TestALeaderComesBack lets a collector that leads no more take over the storage: who leads takes it back.
+func TestALeaderComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memoryStorage{shared: true}
+		former, _, _, stopFormer := candidate(t, store)
+		defer stopFormer()
+		leader, host, logs, stop := candidate(t, store)
+		defer stop()
+		leader.win()
+		time.Sleep(time.Minute)
+		former.win() // late: it was paused when it read this
+		time.Sleep(3 * time.Minute)
+		former.lose()
+		assert.Len(t, logs.FilterMessageSnippet("a newer one uses the same storage").All(), 1)
+		time.Sleep(2 * supersededRetry)
+		synctest.Wait()
+		assert.Equal(t, componentstatus.StatusOK, host.last())
+		reads := logs.FilterMessageSnippet("reads LangSmith now").Len()
+		assert.GreaterOrEqual(t, reads, 2)
+		time.Sleep(time.Hour)
+		assert.Equal(t, reads, logs.FilterMessageSnippet("reads LangSmith now").Len(), "it stays the one that reads")
+	})
 }
 
 func TestElectorErrorsFailTheStart(t *testing.T) {

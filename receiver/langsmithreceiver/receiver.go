@@ -60,11 +60,10 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	if err != nil {
 		return err
 	}
-	client, err := openStorage(ctx, host, r.settings.ID, r.cfg.StorageID)
+	store, err := findStorage(host, r.settings.ID, r.cfg.StorageID)
 	if err != nil {
 		return err
 	}
-	undo.add(func() error { return closeStorage(client) })
 	builder, err := metadata.NewTelemetryBuilder(r.settings.TelemetrySettings)
 	if err != nil {
 		return err
@@ -85,11 +84,17 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	if err != nil {
 		return err
 	}
-	settings.Source, settings.Budget, settings.Storage = source, budgets.current, client
+	settings.Source, settings.Budget = source, budgets.current
 	settings.Meters = poller.NewMeters(builder, r.settings.ID.String())
 
 	var run func(context.Context)
 	if elector == nil {
+		client, err := store.open(ctx)
+		if err != nil {
+			return err
+		}
+		undo.add(func() error { return closeStorage(client) })
+		settings.Storage = client
 		p, err := poller.New(ctx, settings)
 		if err != nil {
 			return err
@@ -97,9 +102,9 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 		settings.Meters.Leading(true)
 		run = p.Run
 	} else {
-		run = newLeadership(elector, settings).run
+		run = newLeadership(elector, store.open, settings).run
 	}
-	r.warn(client != nil)
+	r.warn(store != nil)
 	var running context.Context
 	running, r.cancel = context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -295,8 +300,15 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// openStorage returns nil when none is configured.
-func openStorage(ctx context.Context, host component.Host, receiverID component.ID, id *component.ID) (storage.Client, error) {
+// checkpointStorage is where the receiver keeps its checkpoint. A nil one keeps none.
+type checkpointStorage struct {
+	extension storage.Extension
+	id        component.ID
+	receiver  component.ID
+}
+
+// findStorage returns nil when none is configured.
+func findStorage(host component.Host, receiverID component.ID, id *component.ID) (*checkpointStorage, error) {
 	if id == nil {
 		return nil, nil
 	}
@@ -308,9 +320,17 @@ func openStorage(ctx context.Context, host component.Host, receiverID component.
 	if !ok {
 		return nil, fmt.Errorf("storage: extension %q does not store anything: use one such as file_storage", id)
 	}
-	client, err := s.GetClient(ctx, component.KindReceiver, receiverID, "")
+	return &checkpointStorage{extension: s, id: *id, receiver: receiverID}, nil
+}
+
+// open returns a client that is to be closed. An extension may lend one at a time, also to other collectors.
+func (s *checkpointStorage) open(ctx context.Context) (storage.Client, error) {
+	if s == nil {
+		return nil, nil
+	}
+	client, err := s.extension.GetClient(ctx, component.KindReceiver, s.receiver, "")
 	if err != nil {
-		return nil, fmt.Errorf("storage: cannot open extension %q: %w", id, err)
+		return nil, fmt.Errorf("storage: cannot open extension %q: %w", s.id, err)
 	}
 	return client, nil
 }

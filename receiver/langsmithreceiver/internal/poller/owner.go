@@ -96,7 +96,7 @@ func (p *Poller) mayWrite(ctx context.Context) error {
 	err := p.owner.check(ctx, p.Storage)
 	if errors.Is(err, errSuperseded) {
 		p.superseded.Do(func() {
-			p.health.problem("owner", "this collector stops reading: a newer one uses the same storage, and only one may", err, true,
+			p.health.problem("owner", "this collector stops reading: a newer one uses the same storage, and only one may", err, !p.Elected,
 				zap.String("storage", p.StorageID))
 			p.cancel()
 		})

@@ -41,6 +41,8 @@ type Settings struct {
 	Storage storage.Client
 	// StorageID names the storage in errors.
 	StorageID string
+	// Elected says that this poller may come back when another one has taken over the storage.
+	Elected   bool
 	Translate translate.Settings
 	Meters    *Meters
 	Logger    *zap.Logger
@@ -166,6 +168,7 @@ func (p *Poller) Run(ctx context.Context) {
 	defer stop()
 	for _, w := range p.snapshot() {
 		w.save(ctx)
+		w.unstored.Store(0) // what is not stored now stays so
 	}
 }
 
