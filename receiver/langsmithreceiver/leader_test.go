@@ -223,11 +223,11 @@ func TestALeaderComesBack(t *testing.T) {
 		leader.win()
 		time.Sleep(time.Minute)
 		former.win() // late: it was paused when it read this
-		time.Sleep(3 * time.Minute)
+		time.Sleep(supersededRetry / 2)
 		former.lose()
-		assert.Len(t, logs.FilterMessageSnippet("a newer one uses the same storage").All(), 1)
-		time.Sleep(2 * supersededRetry)
+		time.Sleep(5 * time.Minute) // it looks once a minute while it reads nothing
 		synctest.Wait()
+		assert.Len(t, logs.FilterMessageSnippet("a newer one uses the same storage").All(), 1)
 		assert.Equal(t, componentstatus.StatusOK, host.last())
 		reads := logs.FilterMessageSnippet("reads LangSmith now").Len()
 		assert.GreaterOrEqual(t, reads, 2)

@@ -110,6 +110,17 @@ func (p *Project) Saved() {
 	}
 }
 
+// Rewrite has the next [Project.Changes] hold the whole state, for a storage that has nothing of it.
+func (p *Project) Rewrite() {
+	p.forgotten, p.dirty = nil, true
+	for _, b := range p.buckets {
+		for i := range b.segments {
+			b.segments[i].dirty = true
+		}
+		b.waitingDirty = true
+	}
+}
+
 // Load reads a stored project. It returns nil when there is none. Get returns the values of keys, nil for those
 // that do not exist.
 func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) (*Project, error) {
@@ -143,19 +154,9 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 	}
 	p.Saved()
 	if rec.Version < Version {
-		p.rewrite()
+		p.Rewrite()
 	}
 	return p, nil
-}
-
-// rewrite has everything stored again, in the present format.
-func (p *Project) rewrite() {
-	p.dirty = true
-	for _, b := range p.buckets {
-		for i := range b.segments {
-			b.segments[i].dirty = true
-		}
-	}
 }
 
 func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][]byte, error)) error {

@@ -92,6 +92,10 @@ func (l *lane) flush(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer leave(l.delivery)
+	if !l.owns(ctx) {
+		l.abandon(entries)
+		return errSuperseded
+	}
 	dropped, err := l.deliver(ctx, traces)
 	if err != nil {
 		l.abandon(entries)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -31,35 +32,104 @@ type header struct {
 	Projects []string       `json:"projects"`
 }
 
-func projectKey(id langsmith.UUID) string { return "project/" + id.String() }
+// formerReads is how often the state of a former poller is read: it may be writing at the moment.
+const (
+	formerReads = 3
+	formerPause = 500 * time.Millisecond
+)
 
-// load reads what an earlier poller stored.
+func projectKey(space string, id langsmith.UUID) string { return space + "project/" + id.String() }
+
+// load reads what an earlier poller stored, and takes the storage over.
 func (p *Poller) load(ctx context.Context) error {
 	if p.Storage == nil {
 		return nil
 	}
-	if err := p.owner.candidate(ctx, p.Storage); err != nil {
+	err := p.owner.candidate(ctx, p.Storage)
+	if err == nil {
+		err = p.loadHeader(ctx)
+	}
+	if err != nil {
 		return p.unusable(err)
 	}
-	value, err := p.Storage.Get(ctx, headerKey)
-	if err != nil {
-		return fmt.Errorf("storage: cannot read the checkpoint from %s: %w", p.StorageID, err)
+	// A storage that cannot be written to is told, and tried again, by what is written later.
+	if err := p.claim(ctx); errors.Is(err, errSuperseded) {
+		return fmt.Errorf("storage: %w (%s)", err, p.StorageID)
 	}
-	if value == nil {
-		return nil
+	for attempt := 1; ; attempt++ {
+		if err = p.loadState(ctx); err == nil {
+			break
+		}
+		if attempt == formerReads || !errors.Is(err, cursor.ErrCorrupt) || !sleep(ctx, formerPause) {
+			return p.unusable(err)
+		}
+	}
+	p.announceChanges()
+	return nil
+}
+
+// loadHeader reads the header, if there is one.
+func (p *Poller) loadHeader(ctx context.Context) error {
+	p.header = header{}
+	value, err := p.owner.header(ctx, p.Storage)
+	if err != nil || value == nil {
+		return err
 	}
 	if err := json.Unmarshal(value, &p.header); err != nil || p.header.Version < 1 {
-		return p.unusable(fmt.Errorf("%w: key %q", cursor.ErrCorrupt, headerKey))
+		return fmt.Errorf("%w: key %q", cursor.ErrCorrupt, p.owner.from+headerKey)
 	}
 	if p.header.Version > cursor.Version {
-		return p.unusable(cursor.ErrNewer)
+		return cursor.ErrNewer
 	}
-	if p.header.Origin != "" && p.header.Origin != p.Origin {
+	return nil
+}
+
+// loadState reads the header and the state of the projects that it names.
+func (p *Poller) loadState(ctx context.Context) error {
+	if err := p.loadHeader(ctx); err != nil {
+		return err
+	}
+	clear(p.workers)
+	p.former = nil
+	for _, text := range p.header.Projects {
+		id, err := langsmith.ParseUUID(text)
+		if err != nil {
+			return fmt.Errorf("%w: key %q", cursor.ErrCorrupt, p.owner.from+headerKey)
+		}
+		state, err := p.loadProject(ctx, id)
+		if err != nil {
+			return err
+		}
+		if state != nil {
+			p.workers[id] = newWorker(p, langsmith.Project{ID: id}, state)
+		}
+	}
+	if p.header.Version == 0 {
+		return nil
+	}
+	// What is stored for another place is deleted, and not used.
+	if p.foreign = p.header.Origin != "" && p.header.Origin != p.Origin; p.foreign {
+		clear(p.workers)
+	}
+	// The header is the first to be deleted: if it is still there, so was all the rest.
+	value, err := p.Storage.Get(ctx, p.owner.from+headerKey)
+	if err == nil && value == nil {
+		err = fmt.Errorf("%w: key %q", cursor.ErrCorrupt, p.owner.from+headerKey)
+	}
+	return err
+}
+
+// announceChanges tells what a changed configuration means for what was stored.
+func (p *Poller) announceChanges() {
+	if p.header.Version == 0 {
+		return
+	}
+	if p.foreign {
 		p.Logger.Warn("endpoint or workspace_id changed since the checkpoint was stored; its progress is of another place and is given up, "+
 			"so reading begins as for the first time, with initial_lookback or start_time; to keep the progress of several places, give each a receiver of its own",
 			zap.String("storage", p.StorageID))
-		p.header, p.foreign = header{}, true
-		return nil
+		p.header = header{}
+		return
 	}
 	if p.header.Fingerprint != p.Fingerprint {
 		changed := "a filter"
@@ -70,25 +140,11 @@ func (p *Poller) load(ctx context.Context) error {
 			"so runs from before that only the new configuration selects are not read; to read them, move the storage away and set start_time",
 			zap.String("storage", p.StorageID))
 	}
-	for _, text := range p.header.Projects {
-		id, err := langsmith.ParseUUID(text)
-		if err != nil {
-			return p.unusable(fmt.Errorf("%w: key %q", cursor.ErrCorrupt, headerKey))
-		}
-		state, err := p.loadProject(ctx, id)
-		if err != nil {
-			return p.unusable(err)
-		}
-		if state != nil {
-			p.workers[id] = newWorker(p, langsmith.Project{ID: id}, state)
-		}
-	}
 	if len(p.workers) > 0 && p.StartTime != 0 && p.StartTime != p.header.StartTime {
 		p.Logger.Warn("start_time was set or changed since the checkpoint was stored; projects that the checkpoint knows go on where they stopped, "+
 			"and start_time is for others only; to read all projects again from start_time, move or delete the storage",
 			zap.Time("start_time", p.StartTime.AsTime()), zap.String("storage", p.StorageID))
 	}
-	return nil
 }
 
 // loadProject returns nil when nothing is stored. A project may be stored without being in the header, whose last
@@ -97,7 +153,19 @@ func (p *Poller) loadProject(ctx context.Context, id langsmith.UUID) (*cursor.Pr
 	if p.Storage == nil {
 		return nil, nil
 	}
-	return cursor.Load(p.jittered(), projectKey(id), func(keys []string) ([][]byte, error) { return p.get(ctx, keys) })
+	state, err := cursor.Load(p.jittered(), projectKey(p.owner.from, id), func(keys []string) ([][]byte, error) {
+		values, err := p.get(ctx, keys)
+		for i, value := range values {
+			if value != nil {
+				p.former = append(p.former, strings.TrimPrefix(keys[i], p.owner.from))
+			}
+		}
+		return values, err
+	})
+	if state != nil {
+		state.Rewrite() // under keys of this poller's own
+	}
+	return state, err
 }
 
 // unusable tells what to do about a checkpoint that cannot be used. To start afresh in silence would lose runs, or
@@ -127,11 +195,13 @@ func (p *Poller) get(ctx context.Context, keys []string) ([][]byte, error) {
 	return values, nil
 }
 
-// saveHeader stores which projects there are.
+// saveHeader stores which projects there are. From the first time on, what this poller has stored counts, and no longer
+// what a former one has.
 func (p *Poller) saveHeader(ctx context.Context) {
 	p.header.Version, p.header.Fingerprint, p.header.Origin = cursor.Version, p.Fingerprint, p.Origin
 	p.header.Projects = p.header.Projects[:0]
-	for _, w := range p.snapshot() {
+	workers := p.snapshot()
+	for _, w := range workers {
 		p.header.Projects = append(p.header.Projects, w.id.String())
 	}
 	slices.Sort(p.header.Projects)
@@ -140,30 +210,59 @@ func (p *Poller) saveHeader(ctx context.Context) {
 	}
 	value, err := json.Marshal(p.header)
 	if err == nil {
-		err = p.mayWrite(ctx)
+		err = p.claim(ctx)
+	}
+	_, losses, _ := p.owner.state()
+	if err == nil && (p.complete != losses+1 || len(p.former) > 0) {
+		for _, w := range workers {
+			if !w.save(ctx) {
+				return // which told why
+			}
+		}
 	}
 	if err == nil {
-		err = p.Storage.Set(ctx, headerKey, value)
+		err = p.write(ctx, append([]*storage.Operation{storage.SetOperation(p.owner.space+headerKey, value)}, p.dropFormer()...))
 	}
 	if err != nil && ctx.Err() != nil { // a shutdown is no problem of the storage
 		return
 	}
-	p.wrote("storage/projects", err)
+	if p.wrote("storage/projects", err) {
+		p.complete = losses + 1
+		p.former = nil
+	}
 }
 
-// save stores what changed since the last time, in one write. When that fails, reading goes on: nothing is lost,
-// but a restart would repeat what went out since. The next write holds it all.
-func (w *worker) save(ctx context.Context) {
+// dropFormer deletes what former pollers stored, as soon as it does not count any more.
+func (p *Poller) dropFormer() (ops []*storage.Operation) {
+	if len(p.former) == 0 {
+		return nil
+	}
+	for _, space := range p.owner.former {
+		for _, key := range append([]string{headerKey}, p.former...) {
+			ops = append(ops, storage.DeleteOperation(space+key))
+		}
+	}
+	return ops
+}
+
+// save stores what changed since the last time, in one write, and reports whether all is stored. When that fails,
+// reading goes on: nothing is lost, but a restart would repeat what went out since. The next write holds it all.
+func (w *worker) save(ctx context.Context) bool {
 	// The lanes wait meanwhile: what is stored has to be what was true at one moment.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.Storage == nil {
 		w.cursor.Saved()
-		return
+		return true
 	}
-	changes, err := w.cursor.Changes(projectKey(w.id))
+	held, losses, _ := w.owner.state()
+	if w.losses != losses {
+		w.cursor.Rewrite()
+		w.losses = losses
+	}
+	changes, err := w.cursor.Changes(projectKey(w.owner.space, w.id))
 	if err == nil && len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
-		return
+		return err == nil && len(changes) == 0
 	}
 	w.unstored.CompareAndSwap(0, int64(langsmith.TimeOf(time.Now())))
 	ops := make([]*storage.Operation, len(changes))
@@ -174,16 +273,21 @@ func (w *worker) save(ctx context.Context) {
 			ops[i] = storage.SetOperation(c.Key, c.Value)
 		}
 	}
-	if err == nil {
-		err = w.mayWrite(ctx)
+	if err == nil && !held {
+		err = w.claim(ctx)
+	}
+	if err == nil && !w.owns(ctx) {
+		err = errSuperseded
 	}
 	if err == nil {
-		err = w.Storage.Batch(ctx, ops...)
+		err = w.write(ctx, ops)
 	}
-	if w.wrote("storage/"+w.id.String(), err) {
-		w.cursor.Saved()
-		w.unstored.Store(0)
+	if !w.wrote("storage/"+w.id.String(), err) {
+		return false
 	}
+	w.cursor.Saved()
+	w.unstored.Store(0)
+	return true
 }
 
 // wrote counts a write and tells about its failure.

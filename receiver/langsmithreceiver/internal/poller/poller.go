@@ -87,6 +87,8 @@ const (
 	// absences is how many lists in a row a project must be missing from before it is not read any more: a list
 	// that is paged while projects come and go may leave one out.
 	absences = 3
+	// storeRetry is the time between two attempts to have a storage hold all that it should.
+	storeRetry = 5 * time.Second
 	// saveTimeout bounds the last checkpoint, whose context must not be one that has ended already.
 	saveTimeout = 5 * time.Second
 )
@@ -96,8 +98,12 @@ type Poller struct {
 	Settings
 	header header
 	// foreign says that what is stored for projects is of another origin.
-	foreign  bool
-	owner    ownership
+	foreign bool
+	owner   ownership
+	// former are the keys of what an earlier poller stored.
+	former []string
+	// complete says that all that counts is stored by this poller: it is one more than the losses of the storage so far.
+	complete int
 	health   *health
 	slots    chan struct{} // places for pages
 	bulk     chan struct{} // places for pages in the background
@@ -107,8 +113,9 @@ type Poller struct {
 	workers map[langsmith.UUID]*worker
 	wait    sync.WaitGroup
 
-	// cancel ends Run, once a newer poller uses the storage.
-	cancel     context.CancelFunc
+	// over is closed once a newer poller uses the storage.
+	over       chan struct{}
+	giveUp     func()
 	superseded sync.Once
 
 	deprecated atomic.Int64
@@ -128,7 +135,9 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 		slots:    make(chan struct{}, concurrency),
 		bulk:     make(chan struct{}, backgroundConcurrency),
 		workers:  map[langsmith.UUID]*worker{},
+		over:     make(chan struct{}),
 	}
+	p.giveUp = sync.OnceFunc(func() { close(p.over) })
 	if settings.Translate.Capture == translate.CaptureFull {
 		p.slots, p.bulk = make(chan struct{}, contentConcurrency), make(chan struct{}, contentBackgroundConcurrency)
 	}
@@ -137,6 +146,8 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 	}
 	if len(p.workers) == 0 { // otherwise reading began with what is stored
 		p.header.StartTime = p.StartTime
+	} else {
+		p.saveHeader(ctx)
 	}
 	return p, settings.Meters.observe(p.gauges)
 }
@@ -144,8 +155,15 @@ func New(ctx context.Context, settings Settings) (*Poller, error) {
 // Run reads until the context ends, and then stores how far it came. It also ends when a newer poller has begun to use
 // the same storage.
 func (p *Poller) Run(ctx context.Context) {
-	ctx, p.cancel = context.WithCancel(ctx)
-	defer p.cancel()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.wait.Go(func() {
+		defer cancel()
+		select {
+		case <-p.over:
+		case <-ctx.Done():
+		}
+	})
 	failures := backoff{first: time.Second, most: time.Minute}
 	for ctx.Err() == nil {
 		err := p.discover(ctx)
@@ -159,7 +177,7 @@ func (p *Poller) Run(ctx context.Context) {
 		} else {
 			failures.reset()
 		}
-		sleep(ctx, pause)
+		p.rest(ctx, pause)
 	}
 	p.health.silence()
 	p.wait.Wait()
@@ -170,6 +188,23 @@ func (p *Poller) Run(ctx context.Context) {
 		w.save(ctx)
 		w.unstored.Store(0) // what is not stored now stays so
 	}
+}
+
+// rest waits, and meanwhile tries to store what does not count before it is complete.
+func (p *Poller) rest(ctx context.Context, pause time.Duration) {
+	for ; pause > storeRetry && !p.stored(); pause -= storeRetry {
+		if !sleep(ctx, storeRetry) {
+			return
+		}
+		p.saveHeader(ctx)
+	}
+	sleep(ctx, pause)
+}
+
+// stored reports whether the header is stored, or not to be stored before there are projects.
+func (p *Poller) stored() bool {
+	_, losses, _ := p.owner.state()
+	return p.Storage == nil || p.complete == losses+1 || p.header.Listed == 0
 }
 
 // discover looks which projects there are, and starts to read those that are new.

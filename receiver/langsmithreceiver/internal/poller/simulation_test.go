@@ -372,6 +372,7 @@ type client struct {
 	fault   func() error
 	wrote   func()
 	writes  int
+	held    chan struct{}
 }
 
 var _ storage.Client = (*client)(nil)
@@ -386,6 +387,13 @@ func (c *client) breaks(fault func() error) {
 	c.disk.mu.Lock()
 	defer c.disk.mu.Unlock()
 	c.fault = fault
+}
+
+// holdWrite has the next write wait before it is carried out, as that of a process that is paused.
+func (c *client) holdWrite(until chan struct{}) {
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	c.held = until
 }
 
 func (c *client) Get(ctx context.Context, key string) ([]byte, error) {
@@ -408,11 +416,13 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	write := slices.ContainsFunc(ops, func(op *storage.Operation) bool { return op.Type != storage.Get })
 	c.disk.mu.Lock()
 	defer c.disk.mu.Unlock()
-	write := false
-	for _, op := range ops {
-		write = write || op.Type != storage.Get
+	if held := c.held; write && held != nil {
+		c.disk.mu.Unlock()
+		<-held
+		c.disk.mu.Lock()
 	}
 	if write {
 		c.writes++
@@ -431,7 +441,7 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 			op.Value = slices.Clone(c.values[op.Key])
 		case storage.Set:
 			c.values[op.Key] = slices.Clone(op.Value)
-			if project, ok := strings.CutPrefix(op.Key, "project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
+			if _, project, ok := strings.Cut(op.Key, "/project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
 				c.stored(project, c.holds(op.Key+"/seen/"))
 			}
 		case storage.Delete:

@@ -40,6 +40,9 @@ type worker struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 
+	// losses is how many losses of the storage have been made good. It needs mu.
+	losses int
+
 	running                atomic.Bool
 	safe, pending, windows atomic.Int64
 	// unstored is since when something is to be stored, zero when all is.
