@@ -36,6 +36,7 @@ var repo = func() string {
 }()
 
 func TestMain(m *testing.M) {
+	readerMain()
 	// go build knows what is out of date, so the tests never run yesterday's binaries.
 	build := exec.Command("make", "-s", "build")
 	build.Dir = repo
@@ -77,6 +78,13 @@ func start(t *testing.T, dir string, env []string, binary string, args ...string
 	p.cmd = exec.Command(filepath.Join(repo, "bin", binary), args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), env...)
+	p.run(t)
+	return p
+}
+
+// run starts the process and stops it at the end of the test.
+func (p *process) run(t *testing.T) {
+	t.Helper()
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	require.NoError(t, p.cmd.Start())
 	go func() {
@@ -86,10 +94,9 @@ func start(t *testing.T, dir string, env []string, binary string, args ...string
 	t.Cleanup(func() {
 		p.stop(t)
 		if t.Failed() {
-			t.Logf("last output of %s:\n%s", binary, tail(p.output(), 40))
+			t.Logf("last output of %s:\n%s", p.name, tail(p.output(), 40))
 		}
 	})
-	return p
 }
 
 // stop asks the process to end and waits until it has.
