@@ -188,7 +188,7 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 					default:
 						return
 					}
-					ofProject := func(op wireOperation) bool { return strings.Contains(op.Key, "/project/") }
+					ofProject := func(op wireOperation) bool { return strings.Contains(op.Key, "project/") }
 					if slices.ContainsFunc(ops, ofProject) && hold() {
 						<-release
 					}
@@ -199,7 +199,11 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 			}
 			eventually(t, time.Minute, "the leader reads", func() bool { return spans() > 500 })
 			close(armed)
-			<-paused
+			select {
+			case <-paused:
+			case <-time.After(time.Minute):
+				require.Fail(t, "the leader does not come to a "+in)
+			}
 			former := readers[leader]
 			defer func() { _ = former.cmd.Process.Signal(syscall.SIGCONT) }()
 			next := readers[map[string]string{"a": "b", "b": "a"}[leader]]
