@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestShardsDivideTheProjects runs two collectors on one LangSmith: each project is read by one of them, and every run
@@ -27,7 +28,7 @@ func TestShardsDivideTheProjects(t *testing.T) {
 		c.polls(t, 3)
 	}
 
-	owner := map[any]int{}
+	owner, times := map[any]int{}, map[string]int{}
 	for i, sink := range sinks {
 		spans, _ := sink.received()
 		assert.NotEmpty(t, spans, "shard %d", i)
@@ -37,7 +38,11 @@ func TestShardsDivideTheProjects(t *testing.T) {
 				assert.Equal(t, first, i, "%v is read by both", project)
 			}
 			owner[project] = i
+			times[s.str("langsmith.run.id")]++
 		}
 	}
-	assert.Equal(t, len(want), both())
+	for id, run := range want {
+		require.Equal(t, 1, times[id], "%+v", run)
+	}
+	assert.Len(t, times, len(want), "and no other run")
 }
