@@ -157,6 +157,10 @@ func (idleSource) QueryRuns(context.Context, langsmith.RunQuery, func(*langsmith
 
 func (idleSource) CountRuns(context.Context, langsmith.CountQuery) (int64, error) { return 0, nil }
 
+func (idleSource) SumUsage(context.Context, langsmith.CountQuery) (langsmith.UsageSum, error) {
+	return langsmith.UsageSum{}, nil
+}
+
 func (idleSource) ValidateFilters(context.Context, langsmith.UUID, string, string, string) error {
 	return nil
 }
