@@ -10,9 +10,9 @@ import (
 
 // Config is the configuration of the llm_metrics processor.
 type Config struct {
-	// CacheTokens chooses the name of the attribute for tokens written to a provider's cache, which differs
-	// between two generations of the conventions: cache_creation (default), cache_write, or both.
-	CacheTokens string `mapstructure:"cache_tokens"`
+	// Semconv is the generation of the GenAI conventions that is written: g1 (default, up to version 1.41), g2 (the
+	// later ones) or both. Of what is written, they differ in the name of tokens that a provider's cache took in.
+	Semconv string `mapstructure:"semconv"`
 
 	// LegacySystem also adds the provider as gen_ai.system, the name it had until v1.36 of the conventions, for
 	// tools that read only that. Default false.
@@ -25,23 +25,23 @@ type Config struct {
 }
 
 var cacheNames = map[string]genai.CacheName{
-	"cache_creation": genai.CacheCreation,
-	"cache_write":    genai.CacheWrite,
-	"both":           genai.CacheBoth,
+	"g1":   genai.CacheCreation,
+	"g2":   genai.CacheWrite,
+	"both": genai.CacheBoth,
 }
 
 // Validate implements the Collector's check of configurations.
 func (c *Config) Validate() error {
-	if _, ok := cacheNames[c.CacheTokens]; !ok {
-		return fmt.Errorf("cache_tokens: %q is unknown: use cache_creation, cache_write or both", c.CacheTokens)
+	if _, ok := cacheNames[c.Semconv]; !ok {
+		return fmt.Errorf("semconv: %q is unknown: use g1, g2 or both", c.Semconv)
 	}
 	return nil
 }
 
 func createDefaultConfig() component.Config {
-	return &Config{CacheTokens: "cache_creation", Prices: genai.DefaultPriceConfig()}
+	return &Config{Semconv: "g1", Prices: genai.DefaultPriceConfig()}
 }
 
 func (c *Config) options() genai.WriteOptions {
-	return genai.WriteOptions{CacheName: cacheNames[c.CacheTokens], System: c.LegacySystem}
+	return genai.WriteOptions{CacheName: cacheNames[c.Semconv], System: c.LegacySystem}
 }

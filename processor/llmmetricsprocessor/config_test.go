@@ -27,9 +27,9 @@ func TestConfigs(t *testing.T) {
 		want *Config
 		err  string
 	}{
-		"llm_metrics":     {want: &Config{CacheTokens: "cache_creation", Prices: genai.DefaultPriceConfig()}},
-		"llm_metrics/all": {want: &Config{CacheTokens: "both", LegacySystem: true, Prices: genai.DefaultPriceConfig()}},
-		"llm_metrics/prices": {want: &Config{CacheTokens: "cache_creation", Prices: genai.PriceConfig{
+		"llm_metrics":     {want: &Config{Semconv: "g1", Prices: genai.DefaultPriceConfig()}},
+		"llm_metrics/all": {want: &Config{Semconv: "both", LegacySystem: true, Prices: genai.DefaultPriceConfig()}},
+		"llm_metrics/prices": {want: &Config{Semconv: "g1", Prices: genai.PriceConfig{
 			Enabled: true, File: "prices.yaml",
 			Models: []genai.ModelPrice{
 				{
@@ -45,8 +45,8 @@ func TestConfigs(t *testing.T) {
 		"llm_metrics/rate":    {err: "prices::models::1: input: -1 is out of range; give USD per million tokens, 0 to 100000"},
 		"llm_metrics/tier":    {err: "prices::models::0: tiers[0].output: 1e+09 is out of range; give USD per million tokens, 0 to 100000"},
 		"llm_metrics/date":    {err: `prices::models::0: from: "tomorrow" is no date; write 2025-09-29 or 2025-09-29T16:00:00Z`},
-		"llm_metrics/unknown": {err: `cache_tokens: "cache_reads" is unknown: use cache_creation, cache_write or both`},
-		"llm_metrics/empty":   {err: `cache_tokens: "" is unknown: use cache_creation, cache_write or both`},
+		"llm_metrics/unknown": {err: `semconv: "g3" is unknown: use g1, g2 or both`},
+		"llm_metrics/empty":   {err: `semconv: "" is unknown: use g1, g2 or both`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			section, err := file.Sub(name)
@@ -110,8 +110,8 @@ func TestDocumentedDefaults(t *testing.T) {
 	inSchema := map[string]any{}
 	schema.defaults("", inSchema)
 	assert.Equal(t, code, inSchema)
-	assert.Len(t, schema.Properties["cache_tokens"].Enum, len(cacheNames))
-	for _, name := range schema.Properties["cache_tokens"].Enum {
+	assert.Len(t, schema.Properties["semconv"].Enum, len(cacheNames))
+	for _, name := range schema.Properties["semconv"].Enum {
 		assert.Contains(t, cacheNames, name)
 	}
 

@@ -58,9 +58,9 @@ func traces(t testing.TB, file string) ptrace.Traces {
 func TestGoldens(t *testing.T) {
 	for file, cfg := range map[string]*Config{
 		"default": NewFactory().CreateDefaultConfig().(*Config),
-		"write":   {CacheTokens: "cache_write"},
-		"all":     {CacheTokens: "both", LegacySystem: true},
-		"prices": {CacheTokens: "cache_creation", Prices: genai.PriceConfig{Enabled: true, Models: []genai.ModelPrice{
+		"write":   {Semconv: "g2"},
+		"all":     {Semconv: "both", LegacySystem: true},
+		"prices": {Semconv: "g1", Prices: genai.PriceConfig{Enabled: true, Models: []genai.ModelPrice{
 			{Model: "claude-*", ModelRates: genai.ModelRates{Input: usd(1000), CacheRead: usd(0), Output: usd(0)}},
 		}}},
 	} {

@@ -54,7 +54,7 @@ func TestWrongConfigurationStopsTheStart(t *testing.T) {
 		"bad workspace":    {"api_key: k", "api_key: k\n    workspace_id: mine", []string{"workspace_id", "mine"}},
 		"temporality":      {"connectors:\n  llm_metrics:", "connectors:\n  llm_metrics: {temporality: both}", []string{"temporality", "both", "delta"}},
 		"flush interval":   {"connectors:\n  llm_metrics:", "connectors:\n  llm_metrics: {flush_interval: 0s}", []string{"flush_interval", "0s"}},
-		"cache tokens":     {"processors:\n  llm_metrics:", "processors:\n  llm_metrics: {cache_tokens: none}", []string{"cache_tokens", "none", "both"}},
+		"generation":       {"processors:\n  llm_metrics:", "processors:\n  llm_metrics: {semconv: g3}", []string{"semconv", "g3", "both"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, leastConfig, tc.old)
