@@ -40,6 +40,7 @@ test-race: ## the packages that run goroutines, under the race detector
 test/jssdk/node_modules: test/jssdk/package-lock.json
 	@if command -v npm >/dev/null; then cd test/jssdk && npm ci --no-audit --no-fund && touch node_modules; fi
 
+# Real Prometheus comes from scripts/prometheus.sh; where it cannot be had, the tests that need it skip.
 test-e2e: build test/jssdk/node_modules ## the built binaries against the simulator and real peers
 	go test -timeout 30m $(GO_TEST_FLAGS) ./test/...
 

@@ -71,11 +71,15 @@ func (p *process) output() string {
 	return p.out.String()
 }
 
-// start runs a binary of bin/ and stops it at the end of the test.
+// start runs a binary, of bin/ unless its path is given, and stops it at the end of the test.
 func start(t *testing.T, dir string, env []string, binary string, args ...string) *process {
 	t.Helper()
 	p := &process{name: binary, done: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(repo, "bin", binary), args...)
+	path := binary
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(repo, "bin", binary)
+	}
+	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), env...)
 	p.run(t)
