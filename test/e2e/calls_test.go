@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
@@ -31,7 +33,7 @@ func (c modelCall) failed() bool { return c.errorType != "" }
 
 // caller makes up calls and hands them to a collector over OTLP.
 type caller struct {
-	url     string // of the collector's OTLP receiver
+	port    int // of the collector's OTLP receiver
 	project string
 	rng     *rand.Rand
 	made    []modelCall
@@ -39,7 +41,7 @@ type caller struct {
 }
 
 func newCaller(port int, project string) *caller {
-	return &caller{url: fmt.Sprintf("http://localhost:%d/v1/traces", port), project: project, rng: rand.New(rand.NewPCG(7, 11))}
+	return &caller{port: port, project: project, rng: rand.New(rand.NewPCG(7, 11))}
 }
 
 // call makes n calls of a model that end now, one in ten of which fail when failing is set, and waits until the
@@ -100,10 +102,7 @@ func (c *caller) send(t *testing.T, calls []modelCall) {
 	}
 	body, err := ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
 	require.NoError(t, err)
-	resp, err := http.Post(c.url, "application/x-protobuf", bytes.NewReader(body))
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, http.StatusOK, resp.StatusCode)
+	postOTLP(t, c.port, "traces", body)
 	c.made = append(c.made, calls...)
 }
 
@@ -145,9 +144,17 @@ var durationBounds = []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2
 
 // durationBuckets counts calls by bucket, not cumulated.
 func durationBuckets(calls []modelCall) []float64 {
-	counts := make([]float64, len(durationBounds)+1)
+	var seconds []float64
 	for _, c := range calls {
-		i, _ := slices.BinarySearch(durationBounds, c.duration.Seconds())
+		seconds = append(seconds, c.duration.Seconds())
+	}
+	return countBuckets(durationBounds, seconds)
+}
+
+func countBuckets(bounds, values []float64) []float64 {
+	counts := make([]float64, len(bounds)+1)
+	for _, v := range values {
+		i, _ := slices.BinarySearch(bounds, v)
 		counts[i]++
 	}
 	return counts
@@ -180,4 +187,55 @@ func exactQuantile(q float64, calls []modelCall) float64 {
 	}
 	slices.Sort(seconds)
 	return seconds[min(int(q*float64(len(seconds))), len(seconds)-1)]
+}
+
+// scoreFact is the result of an evaluation that a test makes up.
+type scoreFact struct {
+	name  string
+	label string
+	score *float64
+}
+
+// sendScores makes up results of evaluations and hands them to the collector over OTLP.
+func sendScores(t *testing.T, port int) []scoreFact {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 5))
+	var all []scoreFact
+	for range 60 {
+		score := float64(rng.IntN(11)) / 8
+		all = append(all, scoreFact{name: "correctness", score: &score})
+		all = append(all, scoreFact{name: "tone", label: []string{"friendly", "neutral", "rude"}[rng.IntN(3)]})
+		verdict := []string{"yes", "no"}[rng.IntN(2)]
+		all = append(all, scoreFact{name: []string{"hallucination", "bias", "toxicity"}[rng.IntN(3)], label: verdict})
+	}
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	rl.Resource().Attributes().PutStr("service.name", "shop")
+	records := rl.ScopeLogs().AppendEmpty().LogRecords()
+	for i, s := range all {
+		r := records.AppendEmpty()
+		r.SetEventName("gen_ai.evaluation.result")
+		r.SetTimestamp(pcommon.NewTimestampFromTime(time.Now()))
+		a := r.Attributes()
+		a.PutStr("langsmith.feedback.id", fmt.Sprint(i))
+		a.PutStr("gen_ai.evaluation.name", s.name)
+		if s.score != nil {
+			a.PutDouble("gen_ai.evaluation.score.value", *s.score)
+		}
+		if s.label != "" {
+			a.PutStr("gen_ai.evaluation.score.label", s.label)
+		}
+	}
+	body, err := plogotlp.NewExportRequestFromLogs(ld).MarshalProto()
+	require.NoError(t, err)
+	postOTLP(t, port, "logs", body)
+	return all
+}
+
+func postOTLP(t *testing.T, port int, signal string, body []byte) {
+	t.Helper()
+	resp, err := http.Post(fmt.Sprintf("http://localhost:%d/v1/%s", port, signal), "application/x-protobuf", bytes.NewReader(body))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 }

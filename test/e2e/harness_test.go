@@ -212,6 +212,12 @@ type collector struct {
 // given pairs are replaced, and waits until it is ready.
 func startCollector(t *testing.T, dir, config string, pairs ...string) *collector {
 	t.Helper()
+	return startCollectorWith(t, dir, config, nil, pairs...)
+}
+
+// startCollectorWith is startCollector with further arguments.
+func startCollectorWith(t *testing.T, dir, config string, args []string, pairs ...string) *collector {
+	t.Helper()
 	c := &collector{dir: dir, prom: freePort(t), telemetry: freePort(t)}
 	config = strings.NewReplacer(append([]string{
 		"{dir}", dir,
@@ -221,7 +227,7 @@ func startCollector(t *testing.T, dir, config string, pairs ...string) *collecto
 	}, pairs...)...).Replace(config)
 	path := filepath.Join(dir, "config.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(config), 0o600))
-	c.process = start(t, dir, nil, "otelcol-langsmith", "--config", path)
+	c.process = start(t, dir, nil, "otelcol-langsmith", append([]string{"--config", path}, args...)...)
 	eventually(t, 60*time.Second, "the collector is ready", func() bool {
 		select {
 		case <-c.done:

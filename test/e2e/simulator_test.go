@@ -44,7 +44,10 @@ type simulatedRun struct {
 	End           string  `json:"end_time"`
 	InputTokens   int64   `json:"input_tokens"`
 	OutputTokens  int64   `json:"output_tokens"`
+	CacheRead     int64   `json:"cache_read_tokens"`
+	Reasoning     int64   `json:"reasoning_tokens"`
 	Cost          string  `json:"cost"`
+	FirstToken    string  `json:"first_token_time"` // empty when the call was not streamed
 	Operation     string  `json:"operation"`
 	Provider      string  `json:"provider"`
 	RequestModel  string  `json:"request_model"`
