@@ -185,8 +185,12 @@ func exactQuantile(q float64, calls []modelCall) float64 {
 	for _, c := range calls {
 		seconds = append(seconds, c.duration.Seconds())
 	}
-	slices.Sort(seconds)
-	return seconds[min(int(q*float64(len(seconds))), len(seconds)-1)]
+	return valueQuantile(q, seconds)
+}
+
+func valueQuantile(q float64, values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[int(q*float64(len(sorted)-1))]
 }
 
 // scoreFact is the result of an evaluation that a test makes up.

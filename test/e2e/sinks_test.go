@@ -4,10 +4,8 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -191,6 +189,7 @@ type datadogIntake struct {
 	spans    []datadogSpan
 	sketches map[string]datadogSketch // by metric name, summed over tags and time
 	series   map[string]float64       // by metric name, summed over tags and time
+	points   []datadogPoint           // all of both
 	keys     map[string]bool          // API keys seen
 	paths    map[string]int
 	problems []string
@@ -231,11 +230,7 @@ func newDatadogIntake(t *testing.T) *datadogIntake {
 			case "/api/beta/sketches":
 				err = d.sketchPayload(body)
 			case "/api/v2/series":
-				if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-					err = d.seriesJSON(body)
-				} else {
-					err = d.seriesPayload(body)
-				}
+				err = d.seriesPayload(body, strings.HasPrefix(r.Header.Get("Content-Type"), "application/json"))
 			}
 		}
 		if err != nil {
@@ -293,89 +288,37 @@ func (d *datadogIntake) traces(body []byte) error {
 	})
 }
 
-// sketchPayload reads a SketchPayload: sketches=1 {metric=1, tags=4, dogsketches=7 {cnt=2, sum=6}}.
+// sketchPayload reads a SketchPayload.
 func (d *datadogIntake) sketchPayload(body []byte) error {
-	return each(body, 1, func(b []byte) error {
-		var name string
-		var tags []string
-		var count int64
-		var sum float64
-		err := fields(b, func(n protowire.Number, _ uint64, data []byte) error {
-			switch n {
-			case 1:
-				name = string(data)
-			case 4:
-				tags = append(tags, string(data))
-			case 7:
-				return fields(data, func(n protowire.Number, v uint64, _ []byte) error {
-					switch n {
-					case 2:
-						count += int64(v)
-					case 6:
-						sum += math.Float64frombits(v)
-					}
-					return nil
-				})
-			}
-			return nil
-		})
-		s := d.sketches[name]
+	points, err := readSketches(body)
+	for _, p := range points {
+		s := d.sketches[p.metric]
 		if s.tags == nil {
 			s.tags = map[string]bool{}
 		}
-		s.count += count
-		s.sum += sum
-		for _, tag := range tags {
+		s.count += p.sketch.count
+		s.sum += p.sketch.sum
+		for tag := range p.tags {
 			s.tags[tag] = true
 		}
-		d.sketches[name] = s
-		return err
-	})
+		d.sketches[p.metric] = s
+	}
+	d.points = append(d.points, points...)
+	return err
 }
 
-// seriesPayload reads a MetricPayload: series=1 {metric=2, points=4 {value=1}}.
-func (d *datadogIntake) seriesPayload(body []byte) error {
-	return each(body, 1, func(b []byte) error {
-		var name string
-		var sum float64
-		err := fields(b, func(n protowire.Number, _ uint64, data []byte) error {
-			switch n {
-			case 2:
-				name = string(data)
-			case 4:
-				return fields(data, func(n protowire.Number, v uint64, _ []byte) error {
-					if n == 1 {
-						sum += math.Float64frombits(v)
-					}
-					return nil
-				})
-			}
-			return nil
-		})
-		d.series[name] += sum
-		return err
-	})
-}
-
-// seriesJSON reads the other form in which series may come.
-func (d *datadogIntake) seriesJSON(body []byte) error {
-	var payload struct {
-		Series []struct {
-			Metric string `json:"metric"`
-			Points []struct {
-				Value float64 `json:"value"`
-			} `json:"points"`
-		} `json:"series"`
+// seriesPayload reads series in either form in which they come.
+func (d *datadogIntake) seriesPayload(body []byte, asJSON bool) error {
+	read := readSeries
+	if asJSON {
+		read = readSeriesJSON
 	}
-	if err := json.Unmarshal(body, &payload); err != nil {
-		return err
+	points, err := read(body)
+	for _, p := range points {
+		d.series[p.metric] += p.value
 	}
-	for _, s := range payload.Series {
-		for _, p := range s.Points {
-			d.series[s.Metric] += p.Value
-		}
-	}
-	return nil
+	d.points = append(d.points, points...)
+	return err
 }
 
 func (d *datadogIntake) snapshot() (spans []datadogSpan, sketches map[string]datadogSketch, series map[string]float64) {
