@@ -21,6 +21,7 @@ import (
 type queriesPage struct {
 	text    string
 	turnOn  string                       // the configuration it asks for
+	datadog string                       // the further one for Datadog
 	queries map[string]map[string]string // by chart and backend
 	charts  []string                     // in the order of the page
 }
@@ -41,8 +42,12 @@ func readQueriesPage(t *testing.T) queriesPage {
 		case opens:
 			switch language {
 			case "yaml":
-				require.Empty(t, page.turnOn, "one configuration")
-				page.turnOn = block.String()
+				require.Empty(t, page.datadog, "two configurations")
+				if page.turnOn == "" {
+					page.turnOn = block.String()
+				} else {
+					page.datadog = block.String()
+				}
 			case "promql", "datadog":
 				require.NotEmpty(t, chart, "a query under no chart: %s", block.String())
 				require.NotContains(t, page.queries[chart], language, "%s has two queries", chart)
@@ -62,7 +67,7 @@ func readQueriesPage(t *testing.T) queriesPage {
 			chart = ""
 		}
 	}
-	require.NotEmpty(t, page.turnOn)
+	require.NotEmpty(t, page.datadog)
 	return page
 }
 
@@ -83,6 +88,7 @@ func TestQueriesPage(t *testing.T) {
 	for _, chart := range page.charts {
 		assert.True(t, linked[strings.ReplaceAll(strings.ToLower(chart), " ", "-")], "%s is in no table", chart)
 		assert.Contains(t, page.queries[chart], "promql", chart)
+		assert.Contains(t, page.queries[chart], "datadog", chart)
 		assert.Contains(t, expectedCharts, chart)
 	}
 	assert.Len(t, expectedCharts, len(page.charts), "every expectation has its chart")
@@ -135,8 +141,16 @@ type want struct {
 	bounds   []float64 // of the buckets of the values
 }
 
-func gatherFacts(t *testing.T, runs map[string]simulatedRun, spans []span, scores []scoreFact) *facts {
+// gatherFacts waits until the collector has read all that the simulator has.
+func gatherFacts(t *testing.T, sim *simulator, c *collector, scores []scoreFact) *facts {
 	t.Helper()
+	runs := sim.runs(t)
+	path := filepath.Join(c.dir, "spans.jsonl")
+	eventually(t, 2*time.Minute, "every run is a span", func() bool {
+		data, err := os.ReadFile(path)
+		return err == nil && strings.Count(string(data), `"key":"langsmith.run.id"`) == len(runs) && data[len(data)-1] == '\n'
+	})
+	spans := spansOf(t, path)
 	f := &facts{t: t, scores: scores}
 	byRun := map[string]span{}
 	for _, s := range spans {
@@ -493,46 +507,42 @@ func group(metric model.Metric) string {
 // stand-in for Datadog's intake, and asks every query of the page there.
 func TestQueries(t *testing.T) {
 	t.Parallel()
-	prometheusBinary(t, "prometheus") // skips before anything is started
 	page := readQueriesPage(t)
 	// A history that ended some time ago, so that every trace of it is complete.
-	sim := startSimulator(t, "--history", "6000", "--span", "1h", "--rate", "0", "--stuck", "0", "--late", "0",
+	sim := startSimulator(t, "--history", "4000", "--span", "1h", "--rate", "0", "--stuck", "0", "--late", "0",
 		"--start", time.Now().Add(-10*time.Minute).UTC().Format(time.RFC3339))
+	for _, backend := range []string{"Prometheus", "Datadog"} {
+		t.Run(backend, func(t *testing.T) {
+			if backend == "Prometheus" {
+				queriesOfPrometheus(t, page, sim)
+			} else {
+				queriesOfDatadog(t, page, sim)
+			}
+		})
+	}
+}
 
-	dir := t.TempDir()
-	turnOn := filepath.Join(dir, "turn-on.yaml")
-	require.NoError(t, os.WriteFile(turnOn, []byte(page.turnOn), 0o600))
+func queriesOfPrometheus(t *testing.T, page queriesPage, sim *simulator) {
+	t.Helper()
+	prometheusBinary(t, "prometheus") // skips before anything is started
 	otlp := freePort(t)
-	c := startCollectorWith(t, dir, pullConfig, []string{
-		"--config", turnOn,
-		"--config", "yaml:connectors::llm_metrics::flush_interval: 4s", // four scrapes
-		"--config", "yaml:connectors::llm_metrics::traces::idle: 15s",
-		"--config", fmt.Sprintf("yaml:receivers::otlp::protocols::http::endpoint: localhost:%d", otlp),
-		"--config", "yaml:service::pipelines::logs: {receivers: [otlp], exporters: [llm_metrics]}",
-	}, "{endpoint}", sim.url, "{api_version}", "auto")
-	p := startPrometheus(t, scrapeConfig(t, c))
-	scores := sendScores(t, otlp)
-
-	runs := sim.runs(t)
-	path := filepath.Join(dir, "spans.jsonl")
-	eventually(t, 2*time.Minute, "every run is a span", func() bool {
-		data, err := os.ReadFile(path)
-		return err == nil && strings.Count(string(data), `"key":"langsmith.run.id"`) == len(runs) && data[len(data)-1] == '\n'
-	})
-	f := gatherFacts(t, runs, spansOf(t, path), scores)
+	c := startReading(t, sim, otlp, page.turnOn, "connectors::llm_metrics::flush_interval: 8s") // some scrapes
+	// A scrape of so many series takes its time on a slow machine, and its interval is all it has.
+	p := startPrometheus(t, strings.Replace(scrapeConfig(t, c), "scrape_interval: 1s", "scrape_interval: 3s", 1))
+	f := gatherFacts(t, sim, c, sendScores(t, otlp))
 	p.awaitCalls(t, "", int(f.count(clientCalls, everything)[""]))
 	eventually(t, 2*time.Minute, "Prometheus counts every trace and every score", func() bool {
 		return p.number(t, "sum(gen_ai_trace_duration_seconds_count)", time.Time{}) == float64(len(f.traces)) &&
-			p.number(t, "sum(gen_ai_evaluation_results_total)", time.Time{}) == float64(len(scores))
+			p.number(t, "sum(gen_ai_evaluation_results_total)", time.Time{}) == float64(len(f.scores))
 	})
 	at := p.lastScrape(t)
 
 	for _, chart := range page.charts {
-		want, ok := expectedCharts[chart]
+		expect, ok := expectedCharts[chart]
 		if !ok {
 			continue // TestQueriesPage tells
 		}
-		t.Run("Prometheus/"+chart, func(t *testing.T) {
+		t.Run(chart, func(t *testing.T) {
 			f.t = t
 			query := page.queries[chart]["promql"]
 			assert.NotEmpty(t, p.vector(t, query, at), "as it stands on the page")
@@ -544,25 +554,82 @@ func TestQueries(t *testing.T) {
 					got[group(sample.Metric)] = v
 				}
 			}
-			compareChart(t, want(f), got)
+			compareChart(t, expect(f), got, func(w want) map[string]float64 {
+				expected := map[string]float64{}
+				for k, values := range w.values {
+					expected[k] = bucketQuantile(w.quantile, w.bounds, countBuckets(w.bounds, values))
+				}
+				return expected
+			}, 1e-9)
 		})
 	}
 }
 
-// compareChart compares a chart with what it should show. Groups that are zero may be missing.
-func compareChart(t *testing.T, want want, got map[string]float64) {
+func queriesOfDatadog(t *testing.T, page queriesPage, sim *simulator) {
 	t.Helper()
-	expected := want.numbers
-	if expected == nil {
-		expected = map[string]float64{}
-		for k, values := range want.values {
-			expected[k] = bucketQuantile(want.quantile, want.bounds, countBuckets(want.bounds, values))
+	intake := newDatadogIntake(t)
+	otlp := freePort(t)
+	c := startReading(t, sim, otlp, page.turnOn, "exporters::datadog: {api: {key: \"00000000000000000000000000000000\"}, hostname: e2e, host_metadata: {enabled: false}, metrics: {endpoint: \""+
+		intake.url+"\", resource_attributes_as_tags: true}}", "service::pipelines::metrics::exporters: [datadog]", page.datadog)
+	f := gatherFacts(t, sim, c, sendScores(t, otlp))
+	eventually(t, 2*time.Minute, "every call, trace and score comes to the intake", func() bool {
+		return float64(intake.distribution("gen_ai.client.operation.duration").count) == f.count(clientCalls, everything)[""] &&
+			intake.distribution("gen_ai.trace.duration").count == int64(len(f.traces)) &&
+			intake.count("gen_ai.evaluation.results") == float64(len(f.scores))
+	})
+
+	for _, chart := range page.charts {
+		expect, ok := expectedCharts[chart]
+		if !ok {
+			continue
 		}
+		t.Run(chart, func(t *testing.T) {
+			f.t = t
+			answer, err := datadogQuery(intake, page.queries[chart]["datadog"])
+			require.NoError(t, err)
+			w := expect(f)
+			off := 1e-9
+			if w.values != nil {
+				off = exponentialOff
+			}
+			compareChart(t, w, answer, func(w want) map[string]float64 {
+				expected := map[string]float64{}
+				for k, values := range w.values {
+					expected[k] = valueQuantile(w.quantile, values)
+				}
+				return expected
+			}, off)
+		})
+	}
+}
+
+// startReading is a collector that reads the simulator, with further configurations and with an OTLP receiver for
+// scores.
+func startReading(t *testing.T, sim *simulator, otlp int, more ...string) *collector {
+	t.Helper()
+	dir := t.TempDir()
+	more = append(more, "connectors::llm_metrics::traces::idle: 15s",
+		fmt.Sprintf("receivers::otlp::protocols::http::endpoint: localhost:%d", otlp),
+		"service::pipelines::logs: {receivers: [otlp], exporters: [llm_metrics]}")
+	var args []string
+	for _, one := range more {
+		args = append(args, "--config", "yaml:"+one)
+	}
+	return startCollectorWith(t, dir, pullConfig, args, "{endpoint}", sim.url, "{api_version}", "auto")
+}
+
+// compareChart compares a chart with what it should show, which quantiles tells where that is a quantile. Groups that
+// are zero may be missing.
+func compareChart(t *testing.T, w want, got map[string]float64, quantiles func(want) map[string]float64, off float64) {
+	t.Helper()
+	expected := w.numbers
+	if expected == nil {
+		expected = quantiles(w)
 	}
 	require.NotEmpty(t, expected)
 	for k, v := range expected {
 		if v != 0 {
-			assert.InEpsilon(t, v, got[k], 1e-9, "%q", k)
+			assert.InEpsilon(t, v, got[k], off, "%q", k)
 		}
 	}
 	for k := range got {
