@@ -81,7 +81,7 @@ type Config struct {
 	// Semconv selects the names of metrics.
 	Semconv     Semconv     `mapstructure:"semconv"`
 	Temporality Temporality `mapstructure:"temporality"`
-	// Timestamps of data points. Those of spans need delta temporality.
+	// Timestamps of data points.
 	Timestamps Timestamps `mapstructure:"timestamps"`
 	// AllowedLateness is how long after its end a minute is told, so that late spans are in it.
 	AllowedLateness time.Duration `mapstructure:"allowed_lateness"`
@@ -215,8 +215,9 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Timestamps != TimestampsArrival && c.Timestamps != TimestampsSpan:
 		fail("timestamps: %q is unknown; use arrival or span", c.Timestamps)
-	case c.Timestamps == TimestampsSpan && c.Temporality != TemporalityDelta:
-		fail("timestamps: span does not go with temporality (%s); set temporality: delta, or timestamps: arrival", c.Temporality)
+	case c.Timestamps == TimestampsSpan && c.Temporality == TemporalityCumulative && c.Histogram.Type == HistogramExponential:
+		fail("timestamps: span does not go with histogram::type (%s) and cumulative totals; set histogram::type: explicit, or temporality: delta",
+			c.Histogram.Type)
 	}
 	if c.AllowedLateness < 0 {
 		fail("allowed_lateness: %v is negative; set a duration such as 5m, or 0", c.AllowedLateness)
@@ -263,7 +264,9 @@ func (c *Config) Validate() error {
 	if c.Threads.MaxOpen <= 0 {
 		fail("threads::max_open: %d is not positive; set a bound such as 10000", c.Threads.MaxOpen)
 	}
-	if c.StorageID != nil && c.Temporality != TemporalityCumulative {
+	if c.StorageID != nil && c.Timestamps == TimestampsSpan {
+		fail("storage: %v does not go with timestamps (%s), whose totals are not kept; remove it, or set timestamps: arrival", c.StorageID, c.Timestamps)
+	} else if c.StorageID != nil && c.Temporality != TemporalityCumulative {
 		fail("storage: %v does not go with temporality (%s), which keeps no totals; remove it, or set temporality: cumulative",
 			c.StorageID, c.Temporality)
 	}

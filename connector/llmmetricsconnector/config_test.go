@@ -56,7 +56,8 @@ threads::max_open: 0 is not positive; set a bound such as 10000`},
 		"llm_metrics/timestamps": {err: `timestamps: "now" is unknown; use arrival or span
 allowed_lateness: -1s is negative; set a duration such as 5m, or 0
 max_span_age: -1s is negative; set a duration such as 24h, or 0 for any age`},
-		"llm_metrics/span": {err: "timestamps: span does not go with temporality (cumulative); set temporality: delta, or timestamps: arrival"},
+		"llm_metrics/span": {err: `timestamps: span does not go with histogram::type (exponential) and cumulative totals; set histogram::type: explicit, or temporality: delta
+storage: file_storage does not go with timestamps (span), whose totals are not kept; remove it, or set timestamps: arrival`},
 		"llm_metrics/storage": {
 			err: "storage: file_storage does not go with temporality (delta), which keeps no totals; remove it, or set temporality: cumulative",
 		},

@@ -119,7 +119,7 @@ func newLogsToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics
 	return c, nil
 }
 
-var errWindows = errors.New("a day of windows waits for its delivery as metrics; try again later")
+var errWindows = errors.New("too many minutes wait for their delivery as metrics; try again later")
 
 func now() pcommon.Timestamp { return pcommon.NewTimestampFromTime(time.Now()) }
 
@@ -277,6 +277,9 @@ func (c *shell) flush(ctx context.Context, final bool) error {
 	c.logOverflow()
 	if ctx.Err() == nil { // not when Shutdown broke it off
 		c.logOutcome(err)
+	}
+	if err == nil && c.metrics.waiting(final) {
+		return c.flush(ctx, final)
 	}
 	return err
 }

@@ -19,8 +19,12 @@ const (
 	// maxWindows bounds the windows that are held: a day of them. Beyond, the connector takes no spans until some
 	// were delivered.
 	maxWindows = 24 * 60
+	// maxPast bounds those whose totals are to run along event time: a week and what is new.
+	maxPast = 8 * maxWindows
 	// maxTold bounds the windows that are remembered as told.
 	maxTold = 7 * maxWindows
+	// maxPoints is about how many data points of totals are delivered at once.
+	maxPoints = 5000
 )
 
 // aggregation is what spans are counted in: one engine, or one for each minute in which calls ended.
@@ -28,11 +32,20 @@ type aggregation struct {
 	config   llmmetrics.Config
 	single   *llmmetrics.Engine // nil for windows
 	lateness time.Duration
+	timeline *timeline // of windows with cumulative temporality
 
-	mu         sync.RWMutex // held for reading while a batch is read, so that no window closes under it
-	making     sync.Mutex   // guards open while mu is held for reading
-	open       map[pcommon.Timestamp]*window
-	closed     []*window // not delivered yet; of the flushing goroutine, under mu
+	mu     sync.RWMutex // held for reading while a batch is read, so that no window closes under it
+	making sync.Mutex   // guards open while mu is held for reading
+	open   map[pcommon.Timestamp]*window
+	closed []*window // not delivered yet; of the flushing goroutine, under mu
+
+	// Of the timeline: totals cannot go back in time, so nothing is told while calls of the past come, which may be in
+	// any order, from several projects and stretches of time side by side.
+	past      pcommon.Timestamp // when such a call last came; zero for never; guarded by making
+	toldUntil pcommon.Timestamp // start of the last window that was closed
+	delivery  delivery
+	shares    []share // of the last window of the delivery, that found no room in it
+
 	told       map[pcommon.Timestamp]struct{}
 	toldOrder  []pcommon.Timestamp
 	overflowed int64 // of windows that are gone
@@ -45,7 +58,20 @@ type window struct {
 	start    pcommon.Timestamp
 	deadline pcommon.Timestamp // when it is told
 	engine   *llmmetrics.Engine
-	late     bool // it was told before
+	late     bool // it was told before; not of totals, which tell each resource in its own time
+}
+
+// delivery is what the timeline told of the first closed windows; it stays until it was accepted.
+type delivery struct {
+	metrics pmetric.Metrics
+	windows int
+	points  int
+}
+
+// share is what a window adds to one resource.
+type share struct {
+	delta pmetric.ResourceMetrics
+	start pcommon.Timestamp
 }
 
 func newAggregation(cfg *Config, config llmmetrics.Config, now pcommon.Timestamp) *aggregation {
@@ -53,6 +79,10 @@ func newAggregation(cfg *Config, config llmmetrics.Config, now pcommon.Timestamp
 	if cfg.Timestamps == TimestampsArrival {
 		a.single = llmmetrics.New(config, now)
 		return a
+	}
+	if cfg.Temporality == TemporalityCumulative {
+		a.config.Delta = true
+		a.timeline = newTimeline(cfg.SeriesExpiration)
 	}
 	a.open = map[pcommon.Timestamp]*window{}
 	a.told = map[pcommon.Timestamp]struct{}{}
@@ -68,6 +98,9 @@ func (a *aggregation) full() bool {
 	defer a.mu.RUnlock()
 	a.making.Lock()
 	defer a.making.Unlock()
+	if a.timeline != nil {
+		return len(a.open)+len(a.closed) > maxPast
+	}
 	return len(a.open)+len(a.closed) > maxWindows
 }
 
@@ -79,11 +112,14 @@ func (a *aggregation) windowAt(end, now pcommon.Timestamp) *window {
 	start := end - end%windowLength
 	a.making.Lock()
 	defer a.making.Unlock()
+	if now-end > pcommon.Timestamp(a.lateness) && start > a.toldUntil {
+		a.past = now
+	}
 	w := a.open[start]
 	if w == nil {
 		_, told := a.told[start]
 		w = &window{
-			start: start, late: told, engine: llmmetrics.New(a.config, start),
+			start: start, late: told && a.timeline == nil, engine: llmmetrics.New(a.config, start),
 			// In a backfill windows are long over when their first call comes.
 			deadline: max(start+windowLength, now) + pcommon.Timestamp(a.lateness),
 		}
@@ -98,24 +134,69 @@ func (a *aggregation) flush(now pcommon.Timestamp, final bool) (pmetric.Metrics,
 		return a.single.Flush(now, final)
 	}
 	a.mu.Lock()
+	held := !final && a.timeline != nil && a.past != 0 && now < a.past+pcommon.Timestamp(a.lateness)
 	for start, w := range a.open {
-		if final || now >= w.deadline {
+		if final || now >= w.deadline && !held {
 			delete(a.open, start)
 			a.closed = append(a.closed, w)
+			a.toldUntil = max(a.toldUntil, start)
 		}
+	}
+	if a.delivery.points == 0 {
+		slices.SortFunc(a.closed, func(a, b *window) int { return cmp.Compare(a.start, b.start) })
 	}
 	closed := a.closed
 	a.mu.Unlock()
+	if a.timeline != nil {
+		return a.deliver(closed, final)
+	}
 
 	var stats llmmetrics.Stats
 	all := pmetric.NewMetrics()
-	slices.SortFunc(closed, func(a, b *window) int { return cmp.Compare(a.start, b.start) })
 	for _, w := range closed {
 		md, one := w.engine.Flush(w.start+windowLength, true)
 		md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
 		stats.Points += one.Points
 	}
 	return all, stats
+}
+
+// deliver is what the timeline tells of the closed windows, or of as many as make one delivery. What was refused comes
+// again as it was, because the totals have moved on.
+func (a *aggregation) deliver(closed []*window, final bool) (pmetric.Metrics, llmmetrics.Stats) {
+	d := &a.delivery
+	if d.points == 0 {
+		*d = delivery{metrics: pmetric.NewMetrics()}
+		for d.points < maxPoints && (len(a.shares) > 0 || d.windows < len(closed)) {
+			if len(a.shares) == 0 {
+				w := closed[d.windows]
+				d.windows++
+				delta, _ := w.engine.Flush(w.start+windowLength, true)
+				for _, rm := range delta.ResourceMetrics().All() {
+					a.shares = append(a.shares, share{rm, w.start})
+				}
+				continue
+			}
+			next := a.shares[0]
+			if track := a.timeline.of(next.delta.Resource()); track.behind(next.start) {
+				d.points += track.pass(d.metrics)
+			} else {
+				d.points += track.add(next.delta, next.start, d.metrics)
+				a.shares = a.shares[1:]
+			}
+		}
+		if final && d.windows == len(closed) && len(a.shares) == 0 {
+			d.points += a.timeline.finish(d.metrics)
+		}
+	}
+	all := pmetric.NewMetrics()
+	d.metrics.CopyTo(all)
+	return all, llmmetrics.Stats{Points: d.points}
+}
+
+// waiting reports whether there is more to be told, now that a flush was accepted.
+func (a *aggregation) waiting(final bool) bool {
+	return a.timeline != nil && (len(a.shares) > 0 || len(a.closed) > 0 || final && a.timeline.owes())
 }
 
 // accept tells that the metrics of the last flush were delivered.
@@ -126,7 +207,12 @@ func (a *aggregation) accept() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, w := range a.closed {
+	done := len(a.closed)
+	if a.timeline != nil {
+		done = a.delivery.windows
+		a.delivery = delivery{}
+	}
+	for _, w := range a.closed[:done] {
 		if n := w.engine.Overflowed(); n > 0 {
 			a.overflowed += n
 			a.worst, a.values = w.engine.WorstAttribute()
@@ -141,7 +227,7 @@ func (a *aggregation) accept() {
 		a.told[w.start] = struct{}{}
 		a.toldOrder = append(a.toldOrder, w.start)
 	}
-	a.closed = nil
+	a.closed = slices.Clone(a.closed[done:])
 }
 
 // each calls f with every engine.
