@@ -19,6 +19,7 @@ func exampleEnv(state string, more ...string) []string {
 		"LANGSMITH_API_KEY=lsv2_sk_example",
 		"DD_API_KEY=00000000000000000000000000000000",
 		"OTELCOL_LANGSMITH_STATE=" + state,
+		"BACKFILL_FROM=2026-11-01T00:00:00Z", "BACKFILL_TO=2026-11-20T09:00:00Z",
 	}, more...)
 }
 
