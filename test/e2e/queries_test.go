@@ -423,6 +423,10 @@ var expectedCharts = map[string]func(*facts) want{
 			"output": output[""] / f.count(both(modelCalls, told("gen_ai.usage.output_tokens")), everything)[""],
 		}}
 	},
+	"Total tokens per call": func(f *facts) want {
+		input, output := f.tokens(modelCalls)
+		return number((input[""] + output[""]) / f.count(modelCalls, everything)[""])
+	},
 	"Cached input": func(f *facts) want {
 		input, _ := f.tokens(clientCalls)
 		return want{numbers: share(f.sum(modelCalls, everything, func(r fact) float64 { return float64(r.CacheRead) }), input)}
