@@ -16,7 +16,7 @@ const (
 	MetricCacheReadTokens    = "gen_ai.client.inference.usage.cache_read.input_tokens"
 	MetricCacheWriteTokens   = "gen_ai.client.inference.usage.cache_write.input_tokens"
 	MetricReasoningTokens    = "gen_ai.client.inference.usage.reasoning.output_tokens"
-	MetricOutputSpeed        = "gen_ai.client.operation.output_tokens_per_second"
+	MetricOutputSpeed        = "gen_ai.client.operation.output_speed"
 	MetricTimePerOutputToken = "gen_ai.client.operation.average_time_per_output_token"
 	MetricStreamed           = "gen_ai.client.operation.streamed"
 	MetricFinishReasons      = "gen_ai.client.operation.finish_reasons"
