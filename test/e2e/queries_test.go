@@ -289,6 +289,52 @@ func (f *facts) overTraces(of func(traceFact) *float64) float64 {
 	return sum / n
 }
 
+// threadFact is a conversation with what its turns add up to.
+type threadFact struct {
+	start, end string
+	turns      float64
+	cost       *float64
+}
+
+// threads are the conversations of each project.
+func (f *facts) threads() map[[2]string]threadFact {
+	out := map[[2]string]threadFact{}
+	for _, tr := range f.traces {
+		if tr.root.Thread == "" {
+			continue
+		}
+		key := [2]string{tr.root.Project, tr.root.Thread}
+		th, later := out[key]
+		th.turns++
+		if !later || secondsBetween(f.t, tr.root.Start, th.start) > 0 {
+			th.start = tr.root.Start
+		}
+		if !later || secondsBetween(f.t, th.end, tr.root.End) > 0 {
+			th.end = tr.root.End
+		}
+		if tr.cost != nil {
+			sum := *tr.cost
+			if th.cost != nil {
+				sum += *th.cost
+			}
+			th.cost = &sum
+		}
+		out[key] = th
+	}
+	return out
+}
+
+func overThreads(threads map[[2]string]threadFact, of func(threadFact) *float64) float64 {
+	var sum, n float64
+	for _, th := range threads {
+		if v := of(th); v != nil {
+			sum += *v
+			n++
+		}
+	}
+	return sum / n
+}
+
 func number(v float64) want { return want{numbers: map[string]float64{"": v}} }
 
 func share(part, whole map[string]float64) map[string]float64 {
@@ -323,6 +369,7 @@ func top(n int, m map[string]float64) map[string]float64 {
 var (
 	agentBounds    = []float64{0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6}
 	workflowBounds = []float64{1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200}
+	threadBounds   = []float64{1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400}
 	speedBounds    = []float64{1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000}
 )
 
@@ -363,6 +410,21 @@ var expectedCharts = map[string]func(*facts) want{
 	"Cost per trace":        func(f *facts) want { return number(f.overTraces(func(tr traceFact) *float64 { return tr.cost })) },
 	"Model calls per trace": func(f *facts) want { return number(f.overTraces(func(tr traceFact) *float64 { return &tr.calls })) },
 	"Tool calls per trace":  func(f *facts) want { return number(f.overTraces(func(tr traceFact) *float64 { return &tr.tools })) },
+
+	"Threads": func(f *facts) want { return number(float64(len(f.threads()))) },
+	"Turns per thread": func(f *facts) want {
+		return number(overThreads(f.threads(), func(th threadFact) *float64 { return &th.turns }))
+	},
+	"Duration of threads": func(f *facts) want {
+		w := want{quantile: 0.95, bounds: threadBounds, values: map[string][]float64{}}
+		for _, th := range f.threads() {
+			w.values[""] = append(w.values[""], secondsBetween(f.t, th.start, th.end))
+		}
+		return w
+	},
+	"Cost per thread": func(f *facts) want {
+		return number(overThreads(f.threads(), func(th threadFact) *float64 { return th.cost }))
+	},
 
 	"Model calls":            func(f *facts) want { return want{numbers: f.count(modelCalls, everything)} },
 	"Calls by model":         func(f *facts) want { return want{numbers: without(f.count(clientCalls, byModel), "")} },
@@ -535,8 +597,9 @@ func queriesOfPrometheus(t *testing.T, page queriesPage, sim *simulator) {
 	p := startPrometheus(t, strings.Replace(scrapeConfig(t, c), "scrape_interval: 1s", "scrape_interval: 3s", 1))
 	f := gatherFacts(t, sim, c, sendScores(t, otlp))
 	p.awaitCalls(t, "", int(f.count(clientCalls, everything)[""]))
-	eventually(t, 2*time.Minute, "Prometheus counts every trace and every score", func() bool {
+	eventually(t, 2*time.Minute, "Prometheus counts every trace, every thread and every score", func() bool {
 		return p.number(t, "sum(gen_ai_trace_duration_seconds_count)", time.Time{}) == float64(len(f.traces)) &&
+			p.number(t, "sum(gen_ai_conversation_turns_count)", time.Time{}) == float64(len(f.threads())) &&
 			p.number(t, "sum(gen_ai_evaluation_results_total)", time.Time{}) == float64(len(f.scores))
 	})
 	at := p.lastScrape(t)
@@ -576,9 +639,10 @@ func queriesOfDatadog(t *testing.T, page queriesPage, sim *simulator) {
 	c := startReading(t, sim, otlp, page.turnOn, "exporters::datadog: {api: {key: \"00000000000000000000000000000000\"}, hostname: e2e, host_metadata: {enabled: false}, metrics: {endpoint: \""+
 		intake.url+"\", resource_attributes_as_tags: true}}", "service::pipelines::metrics::exporters: [datadog]", page.datadog)
 	f := gatherFacts(t, sim, c, sendScores(t, otlp))
-	eventually(t, 2*time.Minute, "every call, trace and score comes to the intake", func() bool {
+	eventually(t, 2*time.Minute, "every call, trace, thread and score comes to the intake", func() bool {
 		return float64(intake.distribution("gen_ai.client.operation.duration").count) == f.count(clientCalls, everything)[""] &&
 			intake.distribution("gen_ai.trace.duration").count == int64(len(f.traces)) &&
+			intake.distribution("gen_ai.conversation.turns").count == int64(len(f.threads())) &&
 			intake.count("gen_ai.evaluation.results") == float64(len(f.scores))
 	})
 
@@ -612,7 +676,7 @@ func queriesOfDatadog(t *testing.T, page queriesPage, sim *simulator) {
 func startReading(t *testing.T, sim *simulator, otlp int, more ...string) *collector {
 	t.Helper()
 	dir := t.TempDir()
-	more = append(more, "connectors::llm_metrics::traces::idle: 15s",
+	more = append(more, "connectors::llm_metrics::traces::idle: 15s", "connectors::llm_metrics::threads::idle_timeout: 20s",
 		fmt.Sprintf("receivers::otlp::protocols::http::endpoint: localhost:%d", otlp),
 		"service::pipelines::logs: {receivers: [otlp], exporters: [llm_metrics]}")
 	var args []string

@@ -56,6 +56,7 @@ type simulatedRun struct {
 	SpanID        string  `json:"otel_span_id"` // of roots that came in over OTLP; others follow from the run id
 	Settled       bool    `json:"settled"`
 	Outer         bool    `json:"outer"`
+	Thread        string  `json:"thread_id"`
 }
 
 // operationTotals are the exact sums of one operation, provider and pair of models in one project.
