@@ -86,7 +86,7 @@ func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metri
 		return nil, err
 	}
 	c := &tracesToMetrics{shell: shell, spans: newSpanReader(shell.metrics, cfg, prices)}
-	shell.memory = &spanMemory{nesting: c.spans.nesting, traces: c.spans.traces, dimensions: c.spans.dimensions.slots}
+	shell.memory = &spanMemory{nesting: c.spans.nesting, suspects: c.spans.suspects, traces: c.spans.traces, dimensions: c.spans.dimensions.slots}
 	if c.spans.traces == nil {
 		return c, nil
 	}

@@ -114,3 +114,5 @@ func (m *feedbackMemory) read(c *codec) {
 }
 
 func (*feedbackMemory) resume(pcommon.Timestamp) {}
+
+func (*feedbackMemory) noted(*note) {}

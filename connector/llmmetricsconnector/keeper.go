@@ -40,13 +40,15 @@ type kept interface {
 	restore(from []byte) bool
 	// replay does again what the memory of a note says, and reports whether it is sound.
 	replay(memory []byte) bool
+	// noted is told each note that is written, one after another.
+	noted(n *note)
 	// resume is called when everything is restored.
 	resume(now pcommon.Timestamp)
 }
 
 const (
 	stateKey     = "state"
-	stateVersion = 2
+	stateVersion = 3
 
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
@@ -142,6 +144,7 @@ func (k *keeper) write(ctx context.Context, n *note) error {
 	if n.empty() && len(k.unwritten) == 0 {
 		return nil
 	}
+	k.memory.noted(n)
 	value := n.appendTo(k.unwritten)
 	if err := k.client.Set(ctx, k.noteKey(k.notes), value); err != nil {
 		k.unwritten = value

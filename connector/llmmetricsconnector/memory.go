@@ -9,6 +9,7 @@ import (
 // spanMemory is what is remembered of spans, as the keeper keeps it. Nothing may change it meanwhile.
 type spanMemory struct {
 	nesting    *nesting
+	suspects   *suspects
 	traces     *traceTable // nil when neither traces nor threads are measured
 	dimensions []string
 }
@@ -20,6 +21,7 @@ func (m *spanMemory) shape() string {
 
 func (m *spanMemory) appendTo(to []byte) []byte {
 	to = m.nesting.appendTo(to)
+	to = m.suspects.appendTo(to)
 	if m.traces == nil {
 		return to
 	}
@@ -32,6 +34,9 @@ func (m *spanMemory) appendTo(to []byte) []byte {
 
 func (m *spanMemory) restore(from []byte) bool {
 	rest, ok := m.nesting.restore(from)
+	if ok {
+		rest, ok = m.suspects.restore(rest)
+	}
 	if !ok || len(rest) == 0 || m.traces == nil {
 		return ok
 	}
@@ -45,6 +50,8 @@ func (m *spanMemory) restore(from []byte) bool {
 }
 
 func (m *spanMemory) replay(memory []byte) bool {
+	var counted []sourced
+	var source uint64
 	now := pcommon.Timestamp(0)
 	one := make([]traceSpan, 1)
 	known := true
@@ -54,6 +61,9 @@ func (m *spanMemory) replay(memory []byte) bool {
 			var span, parent pcommon.SpanID
 			c.raw(span[:])
 			c.raw(parent[:])
+			if kind != noteChild && !span.IsEmpty() {
+				counted = append(counted, sourced{source, uint64(fingerprintOf(trace, span))})
+			}
 			switch {
 			case c.failed:
 			case kind == noteFirst:
@@ -71,6 +81,9 @@ func (m *spanMemory) replay(memory []byte) bool {
 			if m.traces != nil {
 				m.traces.seen = max(m.traces.seen, now)
 			}
+			return
+		case noteSource:
+			c.uint(&source)
 			return
 		case noteFeedback:
 			known = false
@@ -104,11 +117,15 @@ func (m *spanMemory) replay(memory []byte) bool {
 			c.fail()
 		}
 	})
+	m.suspects.came(counted)
 	return sound && known
 }
 
+func (m *spanMemory) noted(n *note) { m.suspects.came(n.counted) }
+
 // resume makes waiting go on as of now: while the collector was down, no span could come.
 func (m *spanMemory) resume(now pcommon.Timestamp) {
+	m.suspects.started()
 	t := m.traces
 	if t == nil || t.seen == 0 || now <= t.seen {
 		return

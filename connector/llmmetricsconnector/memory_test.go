@@ -241,7 +241,9 @@ func FuzzMemory(f *testing.F) {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Traces.Enabled, cfg.Threads.Enabled = true, true
 	cfg.Traces.MaxOpen = 2
-	fresh := func() *spanMemory { return &spanMemory{nesting: newNesting(), traces: newTraceTable(cfg)} }
+	fresh := func() *spanMemory {
+		return &spanMemory{nesting: newNesting(), suspects: &suspects{}, traces: newTraceTable(cfg)}
+	}
 	g := conversations{rng: rand.New(rand.NewPCG(1, 1))}
 	var spans []ptrace.Span
 	for range 4 {
@@ -342,7 +344,7 @@ func BenchmarkNotes(b *testing.B) {
 func BenchmarkOpenTraces(b *testing.B) {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Traces.Enabled, cfg.Threads.Enabled = true, true
-	m := &spanMemory{nesting: newNesting(), traces: newTraceTable(cfg)}
+	m := &spanMemory{nesting: newNesting(), suspects: &suspects{}, traces: newTraceTable(cfg)}
 	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
 	require.NoError(b, err)
 	c.spans.traces = m.traces

@@ -15,7 +15,14 @@ type note struct {
 	journal []byte
 
 	trace pcommon.TraceID // of the last span
+
+	source  uint64    // of the spans at hand
+	told    bool      // memory tells it already
+	counted []sourced // the calls
 }
+
+// sourced is the fingerprint of a span, and where it comes from.
+type sourced struct{ source, span uint64 }
 
 // Kinds of changes of the memory in a note.
 const (
@@ -28,6 +35,7 @@ const (
 	noteThread                // the end of a thread
 	noteTime                  // the time of those that follow
 	noteFeedback              // feedback
+	noteSource                // the source of the calls that follow
 
 	noteSameTrace = 0x80 // the trace is that of the change before
 )
@@ -42,9 +50,23 @@ func (n *note) change(kind byte, trace pcommon.TraceID) {
 	n.memory.buf = append(append(n.memory.buf, kind), trace[:]...)
 }
 
+// from tells the source of the calls that follow.
+func (n *note) from(source uint64) {
+	if source != n.source {
+		n.source, n.told = source, false
+	}
+}
+
 func (n *note) call(kind byte, trace pcommon.TraceID, span, parent pcommon.SpanID) {
 	if n == nil {
 		return
+	}
+	if !n.told {
+		n.told = true
+		n.memory.buf = binary.AppendUvarint(append(n.memory.buf, noteSource), n.source)
+	}
+	if kind != noteChild && !span.IsEmpty() {
+		n.counted = append(n.counted, sourced{n.source, uint64(fingerprintOf(trace, span))})
 	}
 	n.change(kind, trace)
 	n.memory.raw(span[:])

@@ -42,6 +42,7 @@ type spanReader struct {
 	reader     *genai.Reader
 	dimensions dimensions
 	nesting    *nesting
+	suspects   *suspects
 	prices     *genai.PriceTable // nil when calls are not to be priced
 	maxAge     time.Duration     // of spans; zero is any
 	adjust     bool              // whether spans are weighted by their sampling
@@ -57,6 +58,7 @@ func newSpanReader(metrics *aggregation, cfg *Config, prices *genai.PriceTable) 
 		reader:     genai.NewReader(genai.ReaderConfig{Extra: dimensions.names}),
 		dimensions: dimensions,
 		nesting:    newNesting(),
+		suspects:   &suspects{},
 		prices:     prices,
 		adjust:     cfg.AdjustedCounts,
 		further:    cfg.FurtherMetrics,
@@ -77,6 +79,7 @@ type batch struct {
 	recorders recorders
 	staged    []stagedOperation
 	ids       []spanIDs // of what is staged, when there is a note
+	source    uint64    // of the resource at hand, when there is a note
 	traces    []traceSpan
 	note      *note // nil when nothing is to be noted
 }
@@ -99,6 +102,7 @@ type stagedOperation struct {
 type spanIDs struct {
 	trace        pcommon.TraceID
 	span, parent pcommon.SpanID
+	source       uint64
 }
 
 // read adds all spans to the engine, and to the note unless it is nil. The spans, which came now, are not changed, and
@@ -152,6 +156,9 @@ func (b *batch) forget() {
 // setResource prepares for the spans of a resource.
 func (r *spanReader) setResource(b *batch, resource pcommon.Map) {
 	b.recorders.setResource(resource)
+	if b.note != nil {
+		b.source = sourceOf(resource)
+	}
 	r.dimensions.readResource(resource, &b.dimension)
 }
 
@@ -225,14 +232,22 @@ func (r *spanReader) stage(b *batch, span ptrace.Span) {
 	op.traced = uint32(len(b.traces))
 	b.staged = append(b.staged, op)
 	if b.note != nil {
-		b.ids = append(b.ids, spanIDs{trace, id, span.ParentSpanID()})
+		b.ids = append(b.ids, spanIDs{trace, id, span.ParentSpanID(), b.source})
 	}
 }
 
 // settle decides which of the staged operations count, and commits.
 func (r *spanReader) settle(b *batch) {
 	r.nesting.settle(b.staged)
+	if r.suspects.any() {
+		for i := range b.staged {
+			if k := &b.staged[i].kin; k.verdict == verdictCounts && r.suspects.has(k.own) {
+				k.verdict = verdictRepeated
+			}
+		}
+	}
 	for i := range b.ids {
+		b.note.from(b.ids[i].source)
 		b.note.verdict(&b.staged[i].kin, &b.ids[i])
 	}
 	for i := range b.staged {

@@ -1,0 +1,131 @@
+package llmmetricsconnector
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
+)
+
+// TestBatchComesAgainMuchLater kills the connector after it counted a batch of each of several sources, which come
+// again after far more spans than nesting remembers, and after further kills.
+func TestBatchComesAgainMuchLater(t *testing.T) {
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	sink := &consumertest.MetricsSink{}
+	start := func() *tracesToMetrics {
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), host))
+		return c
+	}
+	kill := func(c *tracesToMetrics) {
+		c.stop()
+		<-c.stopped
+		c.telemetry.builder.Shutdown()
+	}
+	batch := func(source string, first, spans int) ptrace.Traces {
+		td := ptrace.NewTraces()
+		rs := td.ResourceSpans().AppendEmpty()
+		rs.Resource().Attributes().PutStr("service.name", source)
+		to := rs.ScopeSpans().AppendEmpty().Spans()
+		for i := range spans {
+			span := to.AppendEmpty()
+			span.SetTraceID(pcommon.TraceID{byte(i % 7), 1})
+			span.SetSpanID(scriptID(uint64(first + i)))
+			span.SetStartTimestamp(1)
+			span.SetEndTimestamp(1e9 + 1)
+			span.Attributes().PutStr(genai.AttrOperationName, []string{"chat", "execute_tool"}[i%2])
+		}
+		return td
+	}
+	total := 0
+	consume := func(c *tracesToMetrics, td ptrace.Traces) {
+		require.NoError(t, c.ConsumeTraces(t.Context(), td))
+	}
+	count := func(c *tracesToMetrics, source string, spans int) ptrace.Traces {
+		td := batch(source, total+1, spans)
+		total += spans
+		consume(c, td)
+		return td
+	}
+	flood := func(c *tracesToMetrics, source string) {
+		for range 100 {
+			count(c, source, 2000)
+		}
+	}
+
+	c := start()
+	count(c, "a", 1000) // acknowledged
+	a := count(c, "a", 1000)
+	count(c, "b", 1000)
+	b := count(c, "b", 1000)
+	kill(c)
+	c = start()
+	flood(c, "c")
+	_ = c.flush(t.Context(), false) // saves
+	kill(c)
+	c = start()
+	flood(c, "a")
+	consume(c, a)
+	kill(c)
+	c = start()
+	consume(c, b)
+	consume(c, a)
+	require.NoError(t, c.Shutdown(t.Context()))
+
+	all := sink.AllMetrics()
+	counted := 0
+	for _, rm := range all[len(all)-1].ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			if m.Name() == llmmetrics.MetricOperationDuration || m.Name() == llmmetrics.MetricToolDuration {
+				for _, dp := range m.Histogram().DataPoints().All() {
+					counted += int(dp.Count())
+				}
+			}
+		}
+	}
+	assert.Equal(t, total, counted)
+}
+
+func TestSuspectsAreBounded(t *testing.T) {
+	var s suspects
+	for source := range uint64(200) {
+		for span := range uint64(1000) {
+			s.add(source, source<<32|span)
+		}
+		s.batch++
+		for s.size > maxLastSpans {
+			s.forgetOldest()
+		}
+	}
+	require.LessOrEqual(t, s.size, maxLastSpans)
+	for life := range uint64(10) {
+		stored := s.appendTo(nil)
+		require.LessOrEqual(t, len(stored), 8*(maxSuspects+maxLastSpans)+20*200+20)
+		s = suspects{}
+		rest, ok := s.restore(append(stored, "rest"...))
+		require.True(t, ok)
+		require.Equal(t, "rest", string(rest))
+		s.started()
+		require.LessOrEqual(t, len(s.kept), maxSuspects)
+		require.Len(t, s.set, len(s.kept))
+		if life == 0 {
+			require.Contains(t, s.set, uint64(199<<32|999), "the newest batches are kept")
+			require.NotContains(t, s.set, uint64(0))
+		}
+		for span := range uint64(20_000) {
+			s.add(1000, 1<<60|life<<32|span)
+		}
+	}
+	require.Contains(t, s.set, uint64(1<<60|8<<32), "newer suspects replace older ones")
+	require.NotContains(t, s.set, uint64(1<<60))
+}
