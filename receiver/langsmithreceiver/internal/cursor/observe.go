@@ -93,7 +93,11 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
 	if action == Wait {
-		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline, missed: w != nil && w.missed}
+		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline, missed: w != nil && w.missed, asked: w != nil && w.asked}
+		if p.lacksMore(run) {
+			next.root = run.TraceID
+			next.late = deadline != 0 && now >= deadline
+		}
 		next.due = p.nextLook(&next, now)
 		if deadline != 0 {
 			next.due = min(next.due, max(deadline, now))
@@ -191,7 +195,8 @@ func (p *Project) ready(run *langsmith.Run, w *Waiting, now langsmith.Time) (Act
 		}
 		deadline = end.Add(p.cfg.Settle)
 	}
-	if now < deadline {
+	// A root that went out before a restart does not come again by itself.
+	if now < deadline || p.lacksMore(run) && !run.TraceID.IsZero() && (w == nil || !w.asked) {
 		return Wait, deadline
 	}
 	if hasTokens(run) && !hasCost(run) {
@@ -200,8 +205,8 @@ func (p *Project) ready(run *langsmith.Run, w *Waiting, now langsmith.Time) (Act
 	return Emit, 0
 }
 
-// WaitFor makes finished runs wait for something besides tokens and cost, which other runs tell: as long as incomplete
-// says so, and at most the settle delay from when they were first read.
+// WaitFor makes finished runs wait for something besides tokens and cost, which the root of their trace tells: as long
+// as incomplete says so, and at most the settle delay from when they were first read. Then the root is asked for once.
 func (p *Project) WaitFor(incomplete func(*langsmith.Run) bool) { p.incomplete = incomplete }
 
 func (p *Project) lacksMore(run *langsmith.Run) bool { return p.incomplete != nil && p.incomplete(run) }

@@ -16,6 +16,9 @@ const (
 	maxStep = 7 * 24 * time.Hour
 	minStep = time.Second
 
+	// rootReach is how much earlier than a run its root is looked for.
+	rootReach = time.Hour
+
 	minOverlap = 5 * time.Second
 	minSweep   = time.Minute
 )
@@ -267,7 +270,7 @@ func (p *Project) recheck(now langsmith.Time) *Task {
 		p.fillQueue(now)
 	}
 	t := newTask(KindRecheck, Window{}, now)
-	for len(p.queue) > 0 && len(t.IDs) < RecheckSize {
+	for len(p.queue) > 0 && len(t.IDs) < RecheckSize-1 {
 		next := p.queue[0]
 		w := p.wait(next.ID, next.Start)
 		if w == nil || w.due > now { // went out or was read meanwhile
@@ -284,7 +287,12 @@ func (p *Project) recheck(now langsmith.Time) *Task {
 			t.Window.From = floorMicrosecond(w.Start)
 		}
 		t.Window.To = floorMicrosecond(w.Start) + microsecond
-		t.IDs = append(t.IDs, w.ID)
+		t.ask(w.ID)
+		if !w.root.IsZero() {
+			t.ask(w.root)
+			t.Window.From = min(t.Window.From, floorMicrosecond(w.Start.Add(-rootReach)))
+			w.asked = true
+		}
 		t.asked = append(t.asked, *w)
 	}
 	if len(t.IDs) == 0 {
@@ -388,7 +396,7 @@ func (p *Project) Stop(t *Task, now langsmith.Time) {
 	case KindRecheck:
 		for _, asked := range t.asked {
 			if w := p.wait(asked.ID, asked.Start); w != nil {
-				w.due = now
+				w.due, w.asked = now, false
 			}
 		}
 		p.queueDue = now

@@ -93,6 +93,55 @@ func TestRunsWaitForWhatElseIsMissing(t *testing.T) {
 	assert.Equal(t, Emit, p.Observe(task, finished(2, begin-30*second), begin+1).Action, "as soon as it is there")
 }
 
+// TestRootsAreAskedForByID restarts between a root, which went out, and its child, which waits for what the root tells.
+func TestRootsAreAskedForByID(t *testing.T) {
+	child := finished(2, begin-30*second)
+	child.TraceID = id(1)
+	root := finished(1, begin-31*second)
+	p, task := live(t)
+	known := false
+	lacks := func(r *langsmith.Run) bool { return !known && r.ID != root.ID }
+	p.WaitFor(lacks)
+	require.Equal(t, Wait, p.Observe(task, child, begin).Action)
+	p.Accept([]Entry{p.Observe(task, root, begin).Entry})
+	p.Finish(task, begin)
+	stored := map[string][]byte{}
+	changes, err := p.Changes("p")
+	require.NoError(t, err)
+	for _, c := range changes {
+		stored[c.Key] = slices.Clone(c.Value)
+	}
+	p, err = load(stored)
+	require.NoError(t, err)
+	p.WaitFor(lacks)
+
+	late := langsmith.Time(begin + hour)
+	var recheck *Task
+	for recheck == nil {
+		next := p.Next(late)
+		require.NotNil(t, next, "the child is not asked for")
+		if next.Kind == KindRecheck {
+			recheck = next
+		} else {
+			p.Finish(next, late)
+		}
+	}
+	require.Equal(t, []langsmith.UUID{child.ID}, recheck.IDs)
+	require.Equal(t, Wait, p.Observe(recheck, child, late).Action, "although its deadline has passed, its root was not asked for")
+	p.Finish(recheck, late)
+
+	for recheck = nil; recheck == nil; late += second {
+		if next := p.Next(late); next != nil && next.Kind == KindRecheck {
+			recheck = next
+		} else if next != nil {
+			p.Finish(next, late)
+		}
+	}
+	require.Equal(t, []langsmith.UUID{child.ID, root.ID}, recheck.IDs)
+	require.True(t, recheck.Window.Contains(root.Start))
+	assert.Equal(t, Emit, p.Observe(recheck, child, late).Action, "the root is on the same page")
+}
+
 func TestModelsWithoutPriceDoNotWaitTwice(t *testing.T) {
 	run := func(n uint64, model string, cost float64) *langsmith.Run {
 		r := finished(n, begin-30*second)

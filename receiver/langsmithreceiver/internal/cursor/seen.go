@@ -42,6 +42,9 @@ type Waiting struct {
 	missed bool
 	// changed marks a run that went out and is to go out again, since it changed.
 	changed bool
+	// root is the root of the trace, when the run waits for what that tells, and asked says that it was asked for.
+	root  langsmith.UUID
+	asked bool
 }
 
 // memory is the buckets of a project by their start.

@@ -1,6 +1,7 @@
 package cursor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
@@ -72,6 +73,13 @@ type Task struct {
 
 func newTask(k Kind, w Window, now langsmith.Time) *Task {
 	return &Task{Kind: k, Window: w, began: now}
+}
+
+// ask adds a run to those that a recheck asks for.
+func (t *Task) ask(id langsmith.UUID) {
+	if !slices.Contains(t.IDs, id) {
+		t.IDs = append(t.IDs, id)
+	}
 }
 
 // Rows is how many rows were observed.
