@@ -7,27 +7,29 @@ import (
 
 // arrivals is what a sink remembers of each run. It is safe for concurrent use.
 type arrivals struct {
-	mu      sync.Mutex
-	runs    map[string]*arrival
-	limit   int // of distinct runs; 0 for none
-	waiting []waiter
+	mu       sync.Mutex
+	runs     map[string]*arrival
+	repeats  int
+	limit    int // of distinct runs; 0 for none
+	awaiting []awaiting
 }
 
 // arrival is the span of a run, as often as it came.
 type arrival struct {
 	at    time.Time // of the first one
-	times int
-	ids   string // of trace, span and parent
-	other bool   // a later one had other ids
+	lives []string  // of the collectors that sent it, one each time
+	ids   string    // of trace, span and parent
+	other bool      // a later one had other ids
 }
 
-type waiter struct {
+type awaiting struct {
 	distinct int
 	reached  chan struct{}
 }
 
-// note remembers spans, or none of them when there would be more distinct runs than the limit.
-func (a *arrivals) note(spans []span) bool {
+// note remembers spans that a life of the collector sent, or none of them when there would be more distinct runs than
+// the limit.
+func (a *arrivals) note(spans []span, life string) bool {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -40,19 +42,22 @@ func (a *arrivals) note(spans []span) bool {
 	for _, s := range spans {
 		id, ids := s.str("langsmith.run.id"), s.TraceID().String()+s.SpanID().String()+s.ParentSpanID().String()
 		if r := a.runs[id]; r != nil {
-			r.times++
+			r.lives = append(r.lives, life)
 			r.other = r.other || r.ids != ids
+			a.repeats++
 			continue
 		}
-		a.runs[id] = &arrival{at: now, times: 1, ids: ids}
+		a.runs[id] = &arrival{at: now, lives: []string{life}, ids: ids}
 	}
-	for i := 0; i < len(a.waiting); i++ {
-		if w := a.waiting[i]; len(a.runs) >= w.distinct {
+	still := a.awaiting[:0]
+	for _, w := range a.awaiting {
+		if len(a.runs) >= w.distinct {
 			close(w.reached)
-			a.waiting = append(a.waiting[:i], a.waiting[i+1:]...)
-			i--
+		} else {
+			still = append(still, w)
 		}
 	}
+	a.awaiting = still
 	return true
 }
 
@@ -63,15 +68,22 @@ func (a *arrivals) distinct() int {
 	return len(a.runs)
 }
 
+// repeated is how often spans came that were there already.
+func (a *arrivals) repeated() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.repeats
+}
+
 // reached is closed once so many distinct runs came.
 func (a *arrivals) reached(distinct int) <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w := waiter{distinct, make(chan struct{})}
+	w := awaiting{distinct, make(chan struct{})}
 	if len(a.runs) >= distinct {
 		close(w.reached)
 	} else {
-		a.waiting = append(a.waiting, w)
+		a.awaiting = append(a.awaiting, w)
 	}
 	return w.reached
 }
@@ -81,16 +93,6 @@ func (a *arrivals) take(limit int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.limit = limit
-}
-
-// repeated is how often spans came that were there already.
-func (a *arrivals) repeated() (times int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range a.runs {
-		times += r.times - 1
-	}
-	return times
 }
 
 // snapshot is every arrival by run id.

@@ -50,9 +50,10 @@ func TestMain(m *testing.M) {
 
 // process is a started binary, its output kept.
 type process struct {
-	name string
-	cmd  *exec.Cmd
-	done chan struct{}
+	name   string
+	cmd    *exec.Cmd
+	done   chan struct{}
+	killed bool
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -97,7 +98,7 @@ func (p *process) run(t *testing.T) {
 	}()
 	t.Cleanup(func() {
 		p.stop(t)
-		if t.Failed() {
+		if t.Failed() && !p.killed {
 			t.Logf("last output of %s:\n%s", p.name, tail(p.output(), 40))
 		}
 	})
@@ -118,6 +119,7 @@ func (p *process) stop(t *testing.T) {
 
 // kill ends the process at once, as a crash would.
 func (p *process) kill() {
+	p.killed = true
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
@@ -218,6 +220,15 @@ func startCollector(t *testing.T, dir, config string, pairs ...string) *collecto
 // startCollectorWith is startCollector with further arguments.
 func startCollectorWith(t *testing.T, dir, config string, args []string, pairs ...string) *collector {
 	t.Helper()
+	c := newCollector(t, dir, config, pairs...)
+	c.launch(t, args...)
+	c.ready(t)
+	return c
+}
+
+// newCollector is a collector that is not started.
+func newCollector(t *testing.T, dir, config string, pairs ...string) *collector {
+	t.Helper()
 	c := &collector{dir: dir, prom: freePort(t), telemetry: freePort(t)}
 	config = strings.NewReplacer(append([]string{
 		"{dir}", dir,
@@ -225,9 +236,19 @@ func startCollectorWith(t *testing.T, dir, config string, args []string, pairs .
 		"{telemetry}", fmt.Sprint(c.telemetry),
 		"{health}", fmt.Sprint(freePort(t)),
 	}, pairs...)...).Replace(config)
-	path := filepath.Join(dir, "config.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(config), 0o600))
-	c.process = start(t, dir, nil, "otelcol-langsmith", append([]string{"--config", path}, args...)...)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(config), 0o600))
+	return c
+}
+
+// launch begins a life of the collector, the first or another one. Further arguments override the configuration.
+func (c *collector) launch(t *testing.T, more ...string) {
+	t.Helper()
+	c.process = start(t, c.dir, nil, "otelcol-langsmith", append([]string{"--config", filepath.Join(c.dir, "config.yaml")}, more...)...)
+}
+
+// ready waits until all components have started.
+func (c *collector) ready(t *testing.T) {
+	t.Helper()
 	eventually(t, 60*time.Second, "the collector is ready", func() bool {
 		select {
 		case <-c.done:
@@ -236,7 +257,6 @@ func startCollectorWith(t *testing.T, dir, config string, args []string, pairs .
 		}
 		return strings.Contains(c.output(), "Everything is ready")
 	})
-	return c
 }
 
 // polls waits until the receiver has asked each project n times more: time to emit what must not be emitted, however

@@ -89,7 +89,7 @@ func TestKilledAndStopped(t *testing.T) {
 		require.True(t, finished, id)
 	}
 	for id, r := range want {
-		require.Positive(t, got[id].times, "%+v", r)
+		require.Positive(t, len(got[id].lives), "%+v", r)
 		require.False(t, got[id].other, "came again with other ids: %+v", r)
 	}
 	attribute(repeated)

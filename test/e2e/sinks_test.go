@@ -62,7 +62,7 @@ func newOTLPSink(t *testing.T) *otlpSink {
 		case "/v1/traces":
 			req := ptraceotlp.NewExportRequest()
 			if err = req.UnmarshalProto(body); err == nil {
-				_, err = s.exportTraces(req)
+				_, err = s.exportTraces(req, r.Header.Get("X-Life"))
 			}
 			if errors.Is(err, errFull) {
 				http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -100,9 +100,9 @@ func newOTLPSink(t *testing.T) *otlpSink {
 // errFull says that the sink takes no more for now.
 var errFull = status.Error(codes.Unavailable, "full")
 
-func (s *otlpSink) exportTraces(req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
+func (s *otlpSink) exportTraces(req ptraceotlp.ExportRequest, life string) (ptraceotlp.ExportResponse, error) {
 	spans := flatten(req.Traces())
-	if !s.seen.note(spans) {
+	if !s.seen.note(spans, life) {
 		return ptraceotlp.NewExportResponse(), errFull
 	}
 	if s.lean {
@@ -143,7 +143,7 @@ type grpcTraces struct {
 }
 
 func (g *grpcTraces) Export(_ context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
-	return g.sink.exportTraces(req)
+	return g.sink.exportTraces(req, "")
 }
 
 type grpcMetrics struct {
