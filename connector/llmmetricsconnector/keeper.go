@@ -30,6 +30,9 @@ type keeper struct {
 	notes      uint64     // since they were saved
 	size       int        // of the notes
 	unwritten  []byte     // what could not be noted
+
+	// What the last save took.
+	memorySize, stateSize int
 }
 
 // kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called.
@@ -167,12 +170,15 @@ func (k *keeper) due() bool {
 func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
 	k.batches.Lock()
 	defer k.batches.Unlock()
-	state := []byte{stateVersion}
+	// Grown step by step, a state of megabytes would leave several times its size as garbage.
+	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
+	k.memorySize = len(memory)
+	state := append(make([]byte, 0, max(k.stateSize+k.stateSize/8, len(memory)+1024)), stateVersion)
 	state = binary.AppendUvarint(state, k.generation+1)
 	c := codec{buf: state}
-	memory := k.memory.appendTo(nil)
 	c.bytes(&memory)
 	state = engine.AppendState(c.buf)
+	k.stateSize = len(state)
 	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
 	for n := range k.notes {
 		operations = append(operations, storage.DeleteOperation(k.noteKey(n)))
