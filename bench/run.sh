@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks beside peers, each comparison in one run, a few minutes in all. Arguments go to go test of the connector's,
+# Benchmarks beside peers, each comparison in one run, about ten minutes in all. Arguments go to go test of the connector's,
 # for example: -benchtime 3x for three times as many rounds.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -89,3 +89,14 @@ go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCor
 echo
 echo "# Allocations of a span once all series exist; a test of the connector holds them at none."
 go test ./llmmetrics -run '^$' -bench '^BenchmarkConsume$/^series=100$' -benchmem -benchtime 128x "$@" | grep '^Benchmark'
+
+cat <<'EOT'
+
+# The whole collector: reading runs with their content, OTLP/HTTP out, metrics to Prometheus, both with storage; CPU time
+# and memory are the collector's own. Beside it the official JavaScript SDK and prom-client, which only count, over the
+# same rows in the same run. The memory of a large binary is mostly its file; anonymous is the rest.
+EOT
+collector=$(mktemp -d)
+trap 'rm -rf "$collector"' EXIT
+go build -o "$collector/collector" ./collector
+"$collector/collector" -repo ..
