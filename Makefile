@@ -42,7 +42,7 @@ test/jssdk/node_modules: test/jssdk/package-lock.json
 
 # Real Prometheus comes from scripts/prometheus.sh; where it cannot be had, the tests that need it skip.
 test-e2e: build test/jssdk/node_modules ## the built binaries against the simulator and real peers
-	go test -timeout 30m $(GO_TEST_FLAGS) ./test/...
+	go test -timeout 50m $(GO_TEST_FLAGS) ./test/...
 
 generate: ## code and docs that are generated: mdatagen, builder
 	for c in $(COMPONENTS); do (cd $$c && $(TOOL) mdatagen metadata.yaml && chmod -R u=rwX,go=rX .); done
