@@ -23,6 +23,7 @@ type Stats struct {
 type flusher struct {
 	mu          sync.Mutex
 	last        pcommon.Timestamp // time of the last flush, so that time never stands still
+	accepted    pcommon.Timestamp // time of the last flush that was accepted
 	windowStart pcommon.Timestamp // end of the last accepted delta window
 	order       []*series         // sorted, so that equal state gives equal output
 
@@ -108,7 +109,7 @@ func (e *Engine) Accept() {
 	for _, c := range f.counters {
 		c.pending = c.pending.left()
 	}
-	f.windowStart = f.last
+	f.windowStart, f.accepted = f.last, f.last
 	f.stamped, f.points, f.counters = f.stamped[:0], f.points[:0], f.counters[:0]
 }
 
@@ -172,7 +173,8 @@ func (e *Engine) stale(out *outcome, now pcommon.Timestamp) bool {
 		out.lastSeen = now
 		return false
 	}
-	return e.cfg.Expiration > 0 && time.Duration(now-out.lastSeen) >= e.cfg.Expiration
+	// The flush that saw the last update may have been refused, and all that came after it.
+	return e.cfg.Expiration > 0 && time.Duration(now-out.lastSeen) >= e.cfg.Expiration && e.flusher.accepted >= out.lastSeen
 }
 
 func (e *Engine) told(p *point) bool {

@@ -223,6 +223,27 @@ func TestSeriesExpireOneByOne(t *testing.T) {
 	}
 }
 
+// TestRefusedValuesDoNotExpire lets a series fall silent while all flushes are refused, for longer than series are kept.
+func TestRefusedValuesDoNotExpire(t *testing.T) {
+	cfg := testConfig()
+	cfg.Expiration = 25 * time.Second
+	e := New(cfg, at(0))
+	flush := func(seconds int) []string {
+		md, _ := e.Flush(at(time.Duration(seconds)*time.Second), false)
+		return points(md)
+	}
+	record(e, "bot", tool(time.Second))
+	flush(10)
+	e.Accept()
+	record(e, "bot", tool(2*time.Second))
+	for seconds := 20; seconds <= 100; seconds += 10 {
+		flush(seconds)
+	}
+	assert.Equal(t, []string{"0s-110s count=2 sum=3 le_1.28:1 le_2.56:1"}, flush(110))
+	e.Accept()
+	assert.Empty(t, flush(120), "told, and silent for long")
+}
+
 func TestFreedRoomIsUsedAgain(t *testing.T) {
 	cfg := testConfig()
 	cfg.Expiration = time.Second
