@@ -160,7 +160,8 @@ func (c *shell) keep(ctx context.Context, client storage.Client) error {
 	return nil
 }
 
-// noted counts something and notes it in the storage, if there is one.
+// noted counts something and notes it in the storage, if there is one. When the storage has failed for long, nothing is
+// counted: what comes would fill the memory.
 func (c *shell) noted(ctx context.Context, count func(*note)) error {
 	if c.keeper == nil {
 		count(nil)
@@ -168,6 +169,9 @@ func (c *shell) noted(ctx context.Context, count func(*note)) error {
 	}
 	c.keeper.batches.RLock()
 	defer c.keeper.batches.RUnlock()
+	if err := c.keeper.ready(ctx); err != nil {
+		return err
+	}
 	var n note
 	count(&n)
 	return c.keeper.write(ctx, &n)
@@ -245,6 +249,7 @@ func (c *logsToMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 
 // ConsumeTraces adds the spans to the series. What it cannot use is counted. It only fails when more windows of event
 // time wait for their delivery than it holds, or when the storage fails: what is counted then comes again, and is known.
+// When the storage fails for long, nothing more is counted.
 func (c *tracesToMetrics) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	if c.metrics.full() {
 		return errWindows

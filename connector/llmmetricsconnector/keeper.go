@@ -56,6 +56,9 @@ const (
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
 	maxNotesSize = 4 << 20
+
+	// maxUnwritten bounds what could not be noted: so few spans that nesting knows them all when they come again.
+	maxUnwritten = 1 << 20
 )
 
 // openStorage returns a client of the storage extension.
@@ -157,6 +160,17 @@ func (k *keeper) write(ctx context.Context, n *note) error {
 	k.notes++
 	k.size += len(value)
 	return nil
+}
+
+// ready fails when so much could not be noted that no more can be counted for now.
+func (k *keeper) ready(ctx context.Context) error {
+	k.mu.Lock()
+	full := len(k.unwritten) >= maxUnwritten
+	k.mu.Unlock()
+	if !full {
+		return nil
+	}
+	return k.write(ctx, &note{})
 }
 
 // due reports whether there are so many notes that totals should be saved.

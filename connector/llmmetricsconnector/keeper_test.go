@@ -184,6 +184,51 @@ func TestTotalsSurviveKills(t *testing.T) {
 	}
 }
 
+// TestFailingStorageDoesNotFillMemory lets the storage fail for as long as it takes many batches to come that nobody sends
+// again.
+func TestFailingStorageDoesNotFillMemory(t *testing.T) {
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	cfg.InitialZero = InitialZeroOff
+	sink := &flaky{}
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), host))
+	const calls = 10_000
+	batch := func(n int) ptrace.Traces {
+		td := ptrace.NewTraces()
+		spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+		for i := range calls {
+			span := spans.AppendEmpty()
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(scriptID(uint64(n*calls + i + 1)))
+			span.SetStartTimestamp(1)
+			span.SetEndTimestamp(1e9 + 1)
+			span.Attributes().PutStr(genai.AttrOperationName, "chat")
+		}
+		return td
+	}
+
+	store.fail = func() bool { return true }
+	last := 0
+	for n := range 100 {
+		before := len(c.keeper.unwritten)
+		require.Error(t, c.ConsumeTraces(t.Context(), batch(n)))
+		if len(c.keeper.unwritten) == before {
+			last = n // refused without being counted
+			break
+		}
+	}
+	require.Positive(t, last, "what could not be noted grew to %d bytes", len(c.keeper.unwritten))
+
+	store.fail = nil
+	for n := range last + 1 {
+		require.NoError(t, c.ConsumeTraces(t.Context(), batch(n)), "all of it comes again")
+	}
+	require.NoError(t, c.Shutdown(t.Context()))
+	require.EqualValues(t, (last+1)*calls, sink.lastCount())
+}
+
 func TestStorageErrors(t *testing.T) {
 	start := func(cfg *Config, host component.Host) error {
 		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())

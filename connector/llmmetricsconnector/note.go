@@ -120,8 +120,11 @@ func (n *note) feedback(id, content feedbackHash) {
 	n.memory.raw(content[:])
 }
 
-// appendTo appends the note in a form that can be followed by others.
+// appendTo appends the note, unless it is empty, in a form that can be followed by others.
 func (n *note) appendTo(to []byte) []byte {
+	if n.empty() {
+		return to
+	}
 	c := codec{buf: to}
 	c.bytes(&n.memory.buf)
 	c.bytes(&n.journal)
