@@ -73,7 +73,8 @@ func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, nex
 type tracesToMetrics struct {
 	*shell
 
-	spans *spanReader
+	spans     *spanReader
+	finishing sync.Mutex
 }
 
 func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*tracesToMetrics, error) {
@@ -90,16 +91,22 @@ func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metri
 	if c.spans.traces == nil {
 		return c, nil
 	}
-	shell.before = func(ctx context.Context, now pcommon.Timestamp, final bool) {
-		var ends ends
-		err := c.noted(ctx, func(n *note) {
-			// What is open is kept for the next start, where there is a storage.
-			ends = c.spans.finishTraces(now, final && c.keeper == nil, n)
-		})
-		c.telemetry.traces(ctx, c.spans.traces, &ends)
-		c.logStorage(err)
-	}
+	shell.before = c.finish
 	return c, nil
+}
+
+// finish counts the traces and threads that are complete.
+func (c *tracesToMetrics) finish(ctx context.Context, now pcommon.Timestamp, final bool) {
+	// The ends of threads must be noted in their order.
+	c.finishing.Lock()
+	defer c.finishing.Unlock()
+	var ends ends
+	err := c.noted(ctx, func(n *note) {
+		// What is open is kept for the next start, where there is a storage.
+		ends = c.spans.finishTraces(now, final && c.keeper == nil, n)
+	})
+	c.telemetry.traces(ctx, c.spans.traces, &ends)
+	c.logStorage(err)
 }
 
 // logsToMetrics measures the results of evaluations.
@@ -258,6 +265,9 @@ func (c *tracesToMetrics) ConsumeTraces(ctx context.Context, td ptrace.Traces) e
 	err := c.noted(ctx, func(n *note) { counts = c.spans.read(td, now(), n) })
 	c.telemetry.spans(ctx, &counts)
 	c.logStorage(err)
+	if err == nil && c.spans.traces.crowded() { // the next flush may be late: the one under way waits for the next component
+		c.finish(ctx, now(), false)
+	}
 	return err
 }
 

@@ -181,6 +181,16 @@ func (t *traceTable) find(id pcommon.TraceID) *openTrace {
 	return tr
 }
 
+// crowded reports whether more traces than may be open were closed for want of room and not taken yet.
+func (t *traceTable) crowded() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.full) > t.limit
+}
+
 func (t *traceTable) listOf(tr *openTrace) *traceList {
 	if tr.rooted {
 		return &t.rooted

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -161,6 +163,34 @@ func TestEachTraceIsMeasuredOnce(t *testing.T) {
 	assert.Equal(t, uint64(want.failed), failed)
 	count, _, _ := histogramOf(md, llmmetrics.MetricOperationDuration)
 	assert.GreaterOrEqual(t, count, uint64(want.calls), "calls below agents and workflows that came before them count")
+}
+
+// TestTracesBeyondTheBoundDoNotWaitForAFlush has many more traces than may be open, and no flush.
+func TestTracesBeyondTheBoundDoNotWaitForAFlush(t *testing.T) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.Traces.Enabled, cfg.Traces.MaxOpen = true, 10
+	cfg.FlushInterval = 1000 * time.Hour
+	cfg.InitialZero = InitialZeroOff
+	sink := &consumertest.MetricsSink{}
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	const each = 50
+	var senders sync.WaitGroup
+	for sender := range byte(4) {
+		senders.Go(func() {
+			for i := range byte(each) {
+				td := chat("gpt")
+				td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetTraceID(pcommon.TraceID{1, sender, i})
+				assert.NoError(t, c.ConsumeTraces(t.Context(), td))
+			}
+		})
+	}
+	senders.Wait()
+	assert.LessOrEqual(t, len(c.spans.traces.full), cfg.Traces.MaxOpen)
+	require.NoError(t, c.Shutdown(t.Context()))
+	count, _, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricTraceDuration)
+	assert.EqualValues(t, 4*each, count)
 }
 
 func tableOf(limit int) *traceTable {
