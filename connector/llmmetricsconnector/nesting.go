@@ -74,6 +74,7 @@ func (n *nesting) settle(all []stagedOperation) {
 	defer n.mu.Unlock()
 	// The sets are all over the memory: asked for many at a time, they come while others are waited for.
 	const some = 64
+	inner := false
 	for from := 0; from < len(all); from += some {
 		next := all[from:min(from+some, len(all))]
 		for i := range next {
@@ -81,10 +82,44 @@ func (n *nesting) settle(all []stagedOperation) {
 		}
 		for i := range next {
 			n.announce(&next[i].kin)
+			inner = inner || next[i].verdict == verdictInner
 		}
+	}
+	for level := 0; inner && level < maxLevels; level++ {
+		inner = n.inherit(all)
 	}
 	for i := range all {
 		n.decide(&all[i].kin)
+	}
+}
+
+// maxLevels bounds the calls inside one another that came together and are told to be one: a call is hardly ever traced
+// more often.
+const maxLevels = 8
+
+// inherit tells the model calls inside those that are inside a counted one that they are too. It reports whether there
+// were any.
+func (n *nesting) inherit(all []stagedOperation) (more bool) {
+	for i := range all {
+		if k := &all[i].kin; k.verdict == verdictInner && k.own != 0 {
+			set := n.set(k.own)
+			n.cover(set, k, set.roles(k.own))
+		}
+	}
+	for i := range all {
+		k := &all[i].kin
+		if k.model && k.verdict == verdictCounts && k.around != 0 && n.set(k.around).roles(k.around)&roleCovered != 0 {
+			k.verdict = verdictInner
+			more = true
+		}
+	}
+	return more
+}
+
+// cover remembers that a call with others inside it is itself inside a counted one.
+func (*nesting) cover(set *nestingSet, k *kin, roles uint64) {
+	if k.verdict == verdictInner && roles&(roleHasChild|roleCovered) == roleHasChild {
+		set.put(k.own, roleCovered)
 	}
 }
 
@@ -118,6 +153,7 @@ func (n *nesting) decide(k *kin) {
 	case !k.model:
 		set.put(k.own, roleSeen)
 	case roles&roleHasChild != 0:
+		n.cover(set, k, roles)
 		k.verdict = verdictOuter
 	case roles&roleCovered != 0:
 		k.verdict = verdictRepeated

@@ -62,6 +62,45 @@ func TestNestingCountsEachCallOnce(t *testing.T) {
 	}
 }
 
+// TestNestingAcrossBatches counts calls inside one another, numbered from the outermost, that come in these batches.
+func TestNestingAcrossBatches(t *testing.T) {
+	for _, batches := range [][][]int{
+		{{0, 1, 2, 3}},
+		{{3, 1, 0, 2}},
+		{{0}, {1, 2, 3}},
+		{{0}, {3, 2, 1}},
+		{{0}, {2, 1, 3}},
+		{{0}, {1}, {2, 3}},
+		{{0, 1}, {2, 3}},
+		{{1, 0}, {3, 2}},
+		{{3}, {0, 1, 2}},
+		{{2, 3}, {1, 0}},
+		{{2}, {1, 0, 3}},
+		{{0}, {1, 2}, {3}},
+	} {
+		n, counted := newNesting(), 0
+		for range 2 { // all of it comes again
+			for _, batch := range batches {
+				var all []stagedOperation
+				for _, i := range batch {
+					var parent pcommon.SpanID
+					if i > 0 {
+						parent = scriptID(uint64(i))
+					}
+					all = append(all, stagedOperation{kin: modelKin(pcommon.TraceID{1}, scriptID(uint64(i+1)), parent)})
+				}
+				n.settle(all)
+				for _, op := range all {
+					if op.verdict == verdictCounts {
+						counted++
+					}
+				}
+			}
+		}
+		require.Equal(t, 1, counted, "%v", batches)
+	}
+}
+
 // TestNestingSetForgetsTheOldest compares a set with a queue.
 func TestNestingSetForgetsTheOldest(t *testing.T) {
 	var set nestingSet
