@@ -84,6 +84,7 @@ func newAggregation(cfg *Config, config llmmetrics.Config, now pcommon.Timestamp
 		a.config.Delta = true
 		a.timeline = newTimeline(cfg.SeriesExpiration)
 	}
+	a.config.OneWindow = true
 	a.open = map[pcommon.Timestamp]*window{}
 	a.told = map[pcommon.Timestamp]struct{}{}
 	return a

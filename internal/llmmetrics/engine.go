@@ -26,6 +26,10 @@ const (
 type Config struct {
 	// Delta emits what was added since the last accepted flush, instead of totals since a fixed start.
 	Delta bool
+	// OneWindow is for an engine of which only the first window is told, with Delta. Fractions of counts, of which there are
+	// only some after sampling, have no next window there: they are rounded up or down so that the counts of many engines
+	// are right on average.
+	OneWindow bool
 	// InitialZero is without effect when Delta is set.
 	InitialZero InitialZero
 	// ExponentialSize is the largest number of buckets of exponential histograms; zero makes explicit ones.

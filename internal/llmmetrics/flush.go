@@ -30,6 +30,7 @@ type flusher struct {
 	emissions []emission   // of the series at hand
 	scratch   []*histogram // memory of copied histograms
 	used      int          // of scratch
+	dither    weight       // where the series at hand rounds fractions of counts up
 
 	// What Accept makes final.
 	stamped  []*stamp
@@ -70,7 +71,7 @@ func (e *Engine) Flush(now pcommon.Timestamp, final bool) (pmetric.Metrics, Stat
 	out := &output{engine: e, metrics: pmetric.NewMetrics(), time: f.last}
 	kept := f.order[:0]
 	for _, s := range f.order {
-		f.emissions, f.used = f.emissions[:0], 0
+		f.emissions, f.used, f.dither = f.emissions[:0], 0, s.hash&fractions
 		sh := e.shard(s.hash)
 		sh.mu.Lock()
 		gone := e.expire(s, sh, &stats)
@@ -259,6 +260,9 @@ func (e *Engine) snapshotPoint(p *point, m emission, previous pcommon.Timestamp,
 			}
 			p.pending.merge(&p.state)
 			p.state.reset()
+			if e.cfg.OneWindow {
+				p.pending.round(f.dither)
+			}
 		}
 		if p.pending == nil || p.pending.empty() {
 			return
@@ -288,6 +292,9 @@ func (e *Engine) snapshotCounter(c *counter, m emission, previous pcommon.Timest
 	if e.cfg.Delta {
 		c.pending.add(c.value)
 		c.value = sum{}
+		if e.cfg.OneWindow {
+			c.pending = c.pending.round(f.dither)
+		}
 		if m.value = c.pending.whole(); m.value == 0 {
 			return
 		}

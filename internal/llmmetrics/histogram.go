@@ -191,6 +191,28 @@ func (h *histogram) settle() {
 	h.exemplars = h.exemplars[:0]
 }
 
+// round makes counts whole. All of them together change by less than one, up or down as dither says.
+func (h *histogram) round(dither weight) {
+	if !h.fine {
+		return
+	}
+	for i, c := range h.counts {
+		h.counts[i], dither = roundOne(c, dither)
+	}
+	if h.exp != nil {
+		h.exp.each(func(c uint64) uint64 {
+			c, dither = roundOne(c, dither)
+			return c
+		})
+	}
+}
+
+// roundOne makes a count whole, and returns what the next one is rounded with.
+func roundOne(c, dither weight) (whole, next weight) {
+	c += dither
+	return c &^ fractions, c & fractions
+}
+
 // fillExplicit writes the state into a data point. Minimum and maximum are only told for a window: since the
 // start of a process they say nothing.
 func (h *histogram) fillExplicit(instrument int, dp pmetric.HistogramDataPoint, window bool) {

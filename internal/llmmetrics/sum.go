@@ -24,6 +24,13 @@ func (s sum) times(n uint64) sum {
 func (s sum) whole() uint64 { return s.hi<<(64-weightBits) | s.lo>>weightBits }
 func (s sum) left() sum     { return sum{lo: s.lo & fractions} }
 
+// round is a sum of weights made whole, up or down as dither says.
+func (s sum) round(dither weight) sum {
+	s.add(sum{lo: dither})
+	s.lo &^= fractions
+	return s
+}
+
 func (s sum) empty() bool { return s == sum{} }
 
 // Units in a whole of the scales.

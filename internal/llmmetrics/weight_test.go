@@ -85,6 +85,38 @@ func TestWeightedTotals(t *testing.T) {
 	}
 }
 
+// TestFractionsOfOneWindowAreRightOnAverage has a failed call or two in each of many windows, each of which stands for
+// one and a third.
+func TestFractionsOfOneWindowAreRightOnAverage(t *testing.T) {
+	for _, size := range []int{0, 160} {
+		cfg := testConfig()
+		cfg.Delta, cfg.OneWindow, cfg.ExponentialSize = true, true, size
+		const windows = 3000
+		got := totals{}
+		for i := range windows {
+			e := New(cfg, at(0))
+			for n := range 1 + i%2 {
+				o := call("gpt")
+				o.ErrorType, o.Weight, o.Duration = "timeout", 4./3, int64(n+1)*1e9
+				record(e, "bot", o)
+			}
+			md, _ := e.Flush(at(time.Minute), true) // refused
+			again, _ := e.Flush(at(time.Minute), true)
+			one, other := totals{}, totals{}
+			one.add(md)
+			other.add(again)
+			require.Equal(t, one, other, "it is rounded once")
+			got.add(again)
+		}
+		// Six standard deviations, for windows of one call or two.
+		spread := 6 * math.Sqrt(windows) / 2
+		for _, key := range []string{MetricOperationDuration, MetricOperationErrors} {
+			assert.InDelta(t, windows*1.5*4/3, float64(got[key].count), spread, key)
+		}
+		assert.InEpsilon(t, windows*(1+0.5*2)*4/3, got[MetricOperationDuration].sum, 1e-6, "sums are exact")
+	}
+}
+
 // TestSecondGenerationTellsTheSame compares the metrics of both generations.
 func TestSecondGenerationTellsTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 1))
