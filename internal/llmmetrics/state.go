@@ -85,6 +85,7 @@ func (e *Engine) code(c *codec) {
 			}
 		}
 	}
+	var inference []*series
 	for range c.length(len(all)) {
 		s := &series{}
 		if !c.reading {
@@ -106,8 +107,29 @@ func (e *Engine) code(c *codec) {
 			c.err = errState
 			return
 		}
+		if s.resource = res; s.overflow() && s.inference() && e.cfg.Semconv != SemconvG2 {
+			inference = append(inference, s)
+			continue
+		}
 		e.adopt(s, res)
 	}
+	for _, s := range inference {
+		e.fold(s)
+	}
+}
+
+// fold adds an overflow series of inference to that of all operations: saved with other names of metrics, the two would be
+// one data point.
+func (e *Engine) fold(s *series) {
+	key := []byte(s.key)
+	key[keyHead-1] &^= familyInference
+	hash := maphash.Bytes(e.seed, key)
+	if all := e.shard(hash).table.find(hash, key); all != nil {
+		all.success.duration.state.merge(&s.success.duration.state)
+		return
+	}
+	s.key = string(key)
+	e.adopt(s, s.resource)
 }
 
 // adopt takes a series that was restored.

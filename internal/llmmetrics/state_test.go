@@ -20,12 +20,16 @@ func TestStateContinues(t *testing.T) {
 			cfg := testConfig()
 			cfg.ExponentialSize, cfg.InitialZero, cfg.MaxSeries, cfg.Dimensions = size, InitialZero(seed%3), 30, []string{"tenant"}
 			cfg.ErrorClass = func(string) string { return "class" }
+			if seed%2 == 0 {
+				cfg.DimensionOf = func(_, metric string) bool { return metric == MetricCost }
+			}
 			always, now := New(cfg, at(0)), New(cfg, at(0))
 			for step := range 30 {
 				batch := make([]Observation, rng.IntN(20))
 				for i := range batch {
 					batch[i] = randomObservation(rng, 10)
 					batch[i].Weight = float64(rng.IntN(6)) / 2
+					batch[i].Dimensions = []string{"a", "b"}[:rng.IntN(3)]
 				}
 				name := []string{"bot", "other"}[rng.IntN(2)]
 				record(always, name, batch...)
@@ -73,6 +77,38 @@ func TestStateBetweenFlushAndAccept(t *testing.T) {
 	next.Accept()
 	_, stats = next.Flush(at(40*time.Second), false)
 	assert.Zero(t, stats.Born)
+}
+
+// TestStateOfAnotherGeneration continues overflow series under other names.
+func TestStateOfAnotherGeneration(t *testing.T) {
+	for _, size := range []int{0, 20} {
+		for _, operations := range [][]string{{"chat"}, {"chat", "retrieval"}, {"retrieval"}} {
+			cfg := testConfig()
+			cfg.ExponentialSize, cfg.MaxSeries, cfg.Semconv = size, 1, SemconvG2
+			e := New(cfg, at(0))
+			record(e, "bot", tool(time.Second)) // takes the room
+			for _, operation := range operations {
+				o := call("a")
+				o.Operation = operation
+				record(e, "bot", o)
+			}
+			state := e.AppendState(nil)
+			for _, semconv := range []Semconv{SemconvG1, SemconvBoth, SemconvG2} {
+				cfg.Semconv = semconv
+				next := New(cfg, at(0))
+				require.NoError(t, next.RestoreState(state))
+				md, _ := next.Flush(at(time.Second), false)
+				requireOnePointEach(t, md)
+				got := totals{}
+				got.add(md)
+				if semconv != SemconvG2 {
+					assert.EqualValues(t, len(operations), got[MetricOperationDuration].count)
+				} else {
+					assert.EqualValues(t, len(operations), got[MetricOperationDuration].count+got[MetricInferenceDuration].count)
+				}
+			}
+		}
+	}
 }
 
 func TestStateOfAnotherConfig(t *testing.T) {
