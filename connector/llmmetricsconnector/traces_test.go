@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -165,32 +164,46 @@ func TestEachTraceIsMeasuredOnce(t *testing.T) {
 	assert.GreaterOrEqual(t, count, uint64(want.calls), "calls below agents and workflows that came before them count")
 }
 
-// TestTracesBeyondTheBoundDoNotWaitForAFlush has many more traces than may be open, and no flush.
+// TestTracesBeyondTheBoundDoNotWaitForAFlush has many more traces than may be open, each a turn of one of few threads, and
+// no flush before the collector is killed.
 func TestTracesBeyondTheBoundDoNotWaitForAFlush(t *testing.T) {
-	cfg := createDefaultConfig().(*Config)
+	cfg, host := storing(&memory{values: map[string][]byte{}})
 	cfg.Traces.Enabled, cfg.Traces.MaxOpen = true, 10
-	cfg.FlushInterval = 1000 * time.Hour
+	cfg.Threads.Enabled, cfg.Threads.MaxOpen = true, 5
 	cfg.InitialZero = InitialZeroOff
 	sink := &consumertest.MetricsSink{}
-	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-	require.NoError(t, err)
-	require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	start := func() *tracesToMetrics {
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), host))
+		return c
+	}
+	c := start()
 	const each = 50
 	var senders sync.WaitGroup
 	for sender := range byte(4) {
 		senders.Go(func() {
 			for i := range byte(each) {
 				td := chat("gpt")
-				td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetTraceID(pcommon.TraceID{1, sender, i})
+				span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+				span.SetTraceID(pcommon.TraceID{1, sender, i})
+				span.Attributes().PutStr(genai.AttrConversationID, fmt.Sprint(i%8))
 				assert.NoError(t, c.ConsumeTraces(t.Context(), td))
 			}
 		})
 	}
 	senders.Wait()
 	assert.LessOrEqual(t, len(c.spans.traces.full), cfg.Traces.MaxOpen)
+	die(c.shell)
+
+	c = start()
+	assert.LessOrEqual(t, len(c.spans.traces.open), cfg.Traces.MaxOpen)
+	c.spans.finishTraces(now(), true, nil)
 	require.NoError(t, c.Shutdown(t.Context()))
 	count, _, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricTraceDuration)
 	assert.EqualValues(t, 4*each, count)
+	_, turns, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricThreadTurns)
+	assert.EqualValues(t, 4*each, turns)
 }
 
 func tableOf(limit int) *traceTable {
