@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
 
 // timeline turns what each minute adds into totals that run along event time, as if they had been scraped then: each
@@ -16,17 +18,27 @@ import (
 // project may be read long after that of another.
 type timeline struct {
 	expiration time.Duration // zero is never
+	limit      int           // of strands; those beyond it are told together
+	strands    int
 	tracks     map[string]*track
 	order      []*track
+	rest       *track // of resources beyond maxTracks, nil while there are none
 }
+
+const (
+	// maxTracks bounds the resources that have a timeline of their own, as the engine bounds those of a minute.
+	maxTracks = 1000
+	// strandsPerSeries is how many data points an attribute set has, most often fewer.
+	strandsPerSeries = 8
+)
 
 // track is the timeline of one resource.
 type track struct {
-	expiration time.Duration
-	totals     pmetric.Metrics // of one resource
-	streams    map[string]*strand
-	last       pcommon.Timestamp // the last minute told ended then; zero before the first
-	untold     bool              // totals hold what no point tells yet
+	of      *timeline
+	totals  pmetric.Metrics // of one resource
+	streams map[string]*strand
+	last    pcommon.Timestamp // the last minute told ended then; zero before the first
+	untold  bool              // totals hold what no point tells yet
 }
 
 // strand is a data point of the totals.
@@ -37,20 +49,34 @@ type strand struct {
 	rest      float64 // of the histogram's sum, lost to rounding so far
 }
 
-func newTimeline(expiration time.Duration) *timeline {
-	return &timeline{expiration: expiration, tracks: map[string]*track{}}
+func newTimeline(expiration time.Duration, maxSeries int) *timeline {
+	return &timeline{expiration: expiration, limit: maxSeries * strandsPerSeries, tracks: map[string]*track{}}
 }
 
-// of is the track of a resource.
-func (t *timeline) of(resource pcommon.Resource) *track {
+// trackOf is the track of a resource.
+func (t *timeline) trackOf(resource pcommon.Resource) *track {
 	var key strings.Builder
 	writeKey(&key, resource.Attributes())
 	tr := t.tracks[key.String()]
-	if tr == nil {
-		tr = &track{expiration: t.expiration, totals: pmetric.NewMetrics(), streams: map[string]*strand{}}
+	switch {
+	case tr != nil:
+		return tr
+	case len(t.tracks) < maxTracks:
+		tr = t.begin(resource)
 		t.tracks[key.String()] = tr
-		t.order = append(t.order, tr)
+		return tr
+	case t.rest == nil:
+		resource = pcommon.NewResource()
+		resource.Attributes().PutBool(llmmetrics.AttrOverflow, true)
+		t.rest = t.begin(resource)
 	}
+	return t.rest
+}
+
+func (t *timeline) begin(resource pcommon.Resource) *track {
+	tr := &track{of: t, totals: pmetric.NewMetrics(), streams: map[string]*strand{}}
+	resource.CopyTo(tr.totals.ResourceMetrics().AppendEmpty().Resource())
+	t.order = append(t.order, tr)
 	return tr
 }
 
@@ -86,13 +112,16 @@ func (t *track) add(delta pmetric.ResourceMetrics, start pcommon.Timestamp, out 
 	end := start + windowLength
 	late := t.last >= end
 	zeros := pmetric.NewMetrics()
+	t.totals.ResourceMetrics().At(0).Resource().CopyTo(zeros.ResourceMetrics().AppendEmpty().Resource())
 	for _, sm := range delta.ScopeMetrics().All() {
 		for _, m := range sm.Metrics().All() {
-			t.addMetric(delta, sm, m, max(start, t.last), max(end, t.last), zeros)
+			t.addMetric(sm, m, max(start, t.last), max(end, t.last), zeros)
 		}
 	}
 	points := zeros.DataPointCount()
-	zeros.ResourceMetrics().MoveAndAppendTo(out.ResourceMetrics())
+	if points > 0 {
+		zeros.ResourceMetrics().MoveAndAppendTo(out.ResourceMetrics())
+	}
 	if late {
 		t.untold = true
 		return points
@@ -102,16 +131,17 @@ func (t *track) add(delta pmetric.ResourceMetrics, start pcommon.Timestamp, out 
 }
 
 // addMetric adds data points to their streams. New ones were born at a time, and have their zero then.
-func (t *track) addMetric(rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics, m pmetric.Metric, born, seen pcommon.Timestamp, zeros pmetric.Metrics) {
-	streamOf := func(attrs pcommon.Map, make func(total, zero pmetric.Metric) *strand) *strand {
-		var key strings.Builder
-		key.WriteString(m.Name())
-		key.WriteByte('|')
-		writeKey(&key, attrs)
-		s := t.streams[key.String()]
+func (t *track) addMetric(sm pmetric.ScopeMetrics, m pmetric.Metric, born, seen pcommon.Timestamp, zeros pmetric.Metrics) {
+	streamOf := func(attrs pcommon.Map, begin func(attrs pcommon.Map, total, zero pmetric.Metric) *strand) *strand {
+		s := t.streams[strandKey(m, attrs)]
+		if s == nil && t.of.strands >= t.of.limit {
+			attrs = overflowOf(attrs)
+			s = t.streams[strandKey(m, attrs)]
+		}
 		if s == nil {
-			s = make(metricIn(t.totals, rm, sm, m), metricIn(zeros, rm, sm, m))
-			t.streams[key.String()] = s
+			s = begin(attrs, metricIn(t.totals, sm, m), metricIn(zeros, sm, m))
+			t.streams[strandKey(m, attrs)] = s
+			t.of.strands++
 		}
 		s.seen = seen
 		return s
@@ -119,9 +149,9 @@ func (t *track) addMetric(rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics, m
 	switch m.Type() {
 	case pmetric.MetricTypeSum:
 		for _, dp := range m.Sum().DataPoints().All() {
-			s := streamOf(dp.Attributes(), func(total, zero pmetric.Metric) *strand {
+			s := streamOf(dp.Attributes(), func(attrs pcommon.Map, total, zero pmetric.Metric) *strand {
 				n := total.Sum().DataPoints().AppendEmpty()
-				dp.Attributes().CopyTo(n.Attributes())
+				attrs.CopyTo(n.Attributes())
 				n.SetStartTimestamp(born)
 				n.SetTimestamp(born)
 				n.SetIntValue(0)
@@ -132,9 +162,9 @@ func (t *track) addMetric(rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics, m
 		}
 	case pmetric.MetricTypeHistogram:
 		for _, dp := range m.Histogram().DataPoints().All() {
-			s := streamOf(dp.Attributes(), func(total, zero pmetric.Metric) *strand {
+			s := streamOf(dp.Attributes(), func(attrs pcommon.Map, total, zero pmetric.Metric) *strand {
 				h := total.Histogram().DataPoints().AppendEmpty()
-				dp.Attributes().CopyTo(h.Attributes())
+				attrs.CopyTo(h.Attributes())
 				h.SetStartTimestamp(born)
 				h.SetTimestamp(born)
 				h.SetSum(0)
@@ -163,13 +193,14 @@ func (s *strand) addSum(v float64) {
 
 // expire drops what nothing added to for too long by the end of a minute.
 func (t *track) expire(end pcommon.Timestamp) {
-	if t.expiration <= 0 {
+	if t.of.expiration <= 0 {
 		return
 	}
 	gone := false
 	for key, s := range t.streams {
-		if end > s.seen && time.Duration(end-s.seen) > t.expiration {
+		if end > s.seen && time.Duration(end-s.seen) > t.of.expiration {
 			delete(t.streams, key)
+			t.of.strands--
 			gone = true
 		}
 	}
@@ -181,7 +212,7 @@ func (t *track) expire(end pcommon.Timestamp) {
 	for _, s := range t.streams {
 		numbers[s.number], histograms[s.histogram] = true, true
 	}
-	t.totals.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+	t.metrics().RemoveIf(func(m pmetric.Metric) bool {
 		if m.Type() == pmetric.MetricTypeSum {
 			m.Sum().DataPoints().RemoveIf(func(dp pmetric.NumberDataPoint) bool { return !numbers[dp] })
 			return m.Sum().DataPoints().Len() == 0
@@ -194,8 +225,7 @@ func (t *track) expire(end pcommon.Timestamp) {
 // tell adds a point of every stream to the output.
 func (t *track) tell(at pcommon.Timestamp, out pmetric.Metrics) int {
 	t.last, t.untold = at, false
-	rm := t.totals.ResourceMetrics().At(0)
-	for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+	for _, m := range t.metrics().All() {
 		if m.Type() == pmetric.MetricTypeSum {
 			for _, dp := range m.Sum().DataPoints().All() {
 				dp.SetTimestamp(at)
@@ -206,18 +236,25 @@ func (t *track) tell(at pcommon.Timestamp, out pmetric.Metrics) int {
 			dp.SetTimestamp(at)
 		}
 	}
-	rm.CopyTo(out.ResourceMetrics().AppendEmpty())
+	t.totals.ResourceMetrics().At(0).CopyTo(out.ResourceMetrics().AppendEmpty())
 	return len(t.streams)
 }
 
-// metricIn finds the metric in md, which is of one resource, or makes it.
-func metricIn(md pmetric.Metrics, rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics, m pmetric.Metric) pmetric.Metric {
-	if md.ResourceMetrics().Len() == 0 {
-		made := md.ResourceMetrics().AppendEmpty()
-		rm.Resource().CopyTo(made.Resource())
-		sm.Scope().CopyTo(made.ScopeMetrics().AppendEmpty().Scope())
+func (t *track) metrics() pmetric.MetricSlice {
+	scopes := t.totals.ResourceMetrics().At(0).ScopeMetrics()
+	if scopes.Len() == 0 {
+		return pmetric.NewMetricSlice()
 	}
-	to := md.ResourceMetrics().At(0).ScopeMetrics().At(0)
+	return scopes.At(0).Metrics()
+}
+
+// metricIn finds the metric in md, which is of one resource, or makes it.
+func metricIn(md pmetric.Metrics, sm pmetric.ScopeMetrics, m pmetric.Metric) pmetric.Metric {
+	scopes := md.ResourceMetrics().At(0).ScopeMetrics()
+	if scopes.Len() == 0 {
+		sm.Scope().CopyTo(scopes.AppendEmpty().Scope())
+	}
+	to := scopes.At(0)
 	for _, have := range to.Metrics().All() {
 		if have.Name() == m.Name() {
 			return have
@@ -235,6 +272,27 @@ func metricIn(md pmetric.Metrics, rm pmetric.ResourceMetrics, sm pmetric.ScopeMe
 		made.SetEmptyHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	}
 	return made
+}
+
+func strandKey(m pmetric.Metric, attrs pcommon.Map) string {
+	var key strings.Builder
+	key.WriteString(m.Name())
+	key.WriteByte('|')
+	writeKey(&key, attrs)
+	return key.String()
+}
+
+// overflowOf are the attributes of the data point that counts further attribute sets together: those that the engine's
+// overflow series have.
+func overflowOf(attrs pcommon.Map) pcommon.Map {
+	out := pcommon.NewMap()
+	out.PutBool(llmmetrics.AttrOverflow, true)
+	for _, name := range [...]string{llmmetrics.AttrTokenType, llmmetrics.AttrFinishReason, llmmetrics.AttrTokenModality} {
+		if v, ok := attrs.Get(name); ok {
+			v.CopyTo(out.PutEmpty(name))
+		}
+	}
+	return out
 }
 
 // writeKey writes attributes, which always come in one order from the engine, so that no two sets read the same.

@@ -155,3 +155,66 @@ func TestTotalsInEventTime(t *testing.T) {
 		assert.Empty(t, c.metrics.shares)
 	})
 }
+
+// TestTotalsInEventTimeAreBounded has another model in each minute and more services than have a timeline of their own.
+// What is held stays within the bounds, and every call is in some total.
+func TestTotalsInEventTimeAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := createDefaultConfig().(*Config)
+		cfg.Timestamps, cfg.MaxSeries, cfg.SeriesExpiration = TimestampsSpan, 5, 0
+		next := &flaky{}
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, next)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+		const calls = maxTracks + 100
+		begin := now() - pcommon.Timestamp(24*time.Hour)
+		for i := range uint64(calls) {
+			td := ptrace.NewTraces()
+			rs := td.ResourceSpans().AppendEmpty()
+			rs.Resource().Attributes().PutStr("service.name", fmt.Sprint("s", i))
+			span := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(scriptID(i + 1))
+			span.SetStartTimestamp(begin + pcommon.Timestamp(i)*windowLength)
+			span.SetEndTimestamp(span.StartTimestamp() + 1e9)
+			span.Attributes().PutStr(genai.AttrOperationName, "chat")
+			span.Attributes().PutStr(llmmetrics.AttrRequestModel, fmt.Sprint("m", i))
+			require.NoError(t, c.ConsumeTraces(t.Context(), td))
+		}
+		require.NoError(t, c.Shutdown(t.Context()))
+
+		line := c.metrics.timeline
+		// Beside what the limit allows, each track has an overflow data point of each metric.
+		assert.Len(t, line.order, maxTracks+1)
+		assert.LessOrEqual(t, line.strands, cfg.MaxSeries*strandsPerSeries+len(line.order)*2)
+		told, overflowed := map[string]uint64{}, map[string]uint64{}
+		for _, md := range next.AllMetrics() {
+			for _, rm := range md.ResourceMetrics().All() {
+				service, _ := rm.Resource().Attributes().Get("service.name")
+				for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+					if m.Name() != llmmetrics.MetricOperationDuration {
+						continue
+					}
+					for _, dp := range m.Histogram().DataPoints().All() {
+						model, _ := dp.Attributes().Get(llmmetrics.AttrRequestModel)
+						told[service.Str()+model.Str()] = dp.Count()
+						if _, ok := dp.Attributes().Get(llmmetrics.AttrOverflow); ok {
+							overflowed[service.Str()] = dp.Count()
+						}
+					}
+				}
+			}
+		}
+		sum, beyond := uint64(0), uint64(0)
+		for _, n := range told {
+			sum += n
+		}
+		for _, n := range overflowed {
+			beyond += n
+		}
+		assert.Equal(t, uint64(calls), sum)
+		assert.Greater(t, beyond, uint64(maxTracks-cfg.MaxSeries*strandsPerSeries))
+		assert.Less(t, beyond, uint64(calls), "the first ones have series of their own")
+		assert.Equal(t, uint64(100), overflowed[""], "services without a timeline of their own are counted together")
+	})
+}

@@ -82,7 +82,7 @@ func newAggregation(cfg *Config, config llmmetrics.Config, now pcommon.Timestamp
 	}
 	if cfg.Temporality == TemporalityCumulative {
 		a.config.Delta = true
-		a.timeline = newTimeline(cfg.SeriesExpiration)
+		a.timeline = newTimeline(cfg.SeriesExpiration, cfg.MaxSeries)
 	}
 	a.config.OneWindow = true
 	a.open = map[pcommon.Timestamp]*window{}
@@ -179,7 +179,7 @@ func (a *aggregation) deliver(closed []*window, final bool) (pmetric.Metrics, ll
 				continue
 			}
 			next := a.shares[0]
-			if track := a.timeline.of(next.delta.Resource()); track.behind(next.start) {
+			if track := a.timeline.trackOf(next.delta.Resource()); track.behind(next.start) {
 				d.points += track.pass(d.metrics)
 			} else {
 				d.points += track.add(next.delta, next.start, d.metrics)
