@@ -61,6 +61,7 @@ func (p *Poller) load(ctx context.Context) error {
 			break
 		}
 		if attempt == formerReads || !errors.Is(err, cursor.ErrCorrupt) || !sleep(ctx, formerPause) {
+			p.forgo(ctx)
 			return p.unusable(err)
 		}
 	}

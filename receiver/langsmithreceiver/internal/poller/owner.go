@@ -118,7 +118,10 @@ func (o *ownership) claim(ctx context.Context, client storage.Client) error {
 	}
 	if o.held {
 		o.losses++
-		o.self.From, o.self.Continues = nil, false
+		// All is stored again. Until it is, what is there counts: the state that this poller began with, and what the
+		// storage was reset to, or the other poller made of it.
+		o.self.From = o.alternatives(current)
+		o.self.Continues = false
 	}
 	value, err := json.Marshal(o.self)
 	if err != nil {
@@ -136,6 +139,36 @@ func (o *ownership) claim(ctx context.Context, client storage.Client) error {
 	}
 	o.held, o.confirmed = true, time.Now()
 	return nil
+}
+
+// alternatives are the spaces of another owner and of former ones, without this poller's own. It needs the lock.
+func (o *ownership) alternatives(other owner) (spaces []string) {
+	for _, space := range slices.Concat([]string{other.Space}, other.From, o.self.From) {
+		if space != o.space && !slices.Contains(spaces, space) {
+			spaces = append(spaces, space)
+		}
+	}
+	return spaces
+}
+
+// forgo says that nothing was written, so that owners who come and go before they have a state leave no spaces behind
+// that all later ones have to look into.
+func (o *ownership) forgo(ctx context.Context, client storage.Client) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.held || o.lost || o.losses > 0 {
+		return nil
+	}
+	current, err := readOwner(ctx, client)
+	if err != nil || !current.is(o.self) {
+		return err
+	}
+	o.self.Space, o.self.From = o.former[0], o.former[1:]
+	value, err := json.Marshal(o.self)
+	if err != nil {
+		return err
+	}
+	return client.Set(ctx, ownerKey, value)
 }
 
 // confirm judges what storage holds as its owner.
@@ -204,6 +237,16 @@ func (p *Poller) write(ctx context.Context, ops []*storage.Operation) error {
 
 // claim makes this poller the owner, if it is not yet.
 func (p *Poller) claim(ctx context.Context) error { return p.noticed(p.owner.claim(ctx, p.Storage)) }
+
+// forgo leaves the storage as it was found, as far as possible. It is for a poller that has written no state and will not.
+func (p *Poller) forgo(ctx context.Context) {
+	if p.Storage == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer stop()
+	_ = p.owner.forgo(ctx, p.Storage) // the next owner looks into one more space then
+}
 
 // owns reports whether nobody has succeeded this poller. A storage that does not answer says nothing against it.
 func (p *Poller) owns(ctx context.Context) bool {

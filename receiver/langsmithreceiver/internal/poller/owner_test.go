@@ -113,6 +113,75 @@ func TestOwnership(t *testing.T) {
 	assert.Equal(t, []string{ownerKey}, slices.Collect(maps.Keys(c.values)))
 }
 
+// TestALateClaimDuringATakeover has the claim of another candidate arrive before the new owner has stored anything, and
+// the new owner end there: the state that both began with still counts.
+func TestALateClaimDuringATakeover(t *testing.T) {
+	ctx := t.Context()
+	c := &client{disk: &disk{values: map[string][]byte{}}, ledger: newLedger()}
+	candidate := func() *ownership {
+		o := &ownership{}
+		require.NoError(t, o.candidate(ctx, c))
+		return o
+	}
+	a := candidate()
+	require.NoError(t, a.claim(ctx, c))
+	c.values[a.space+headerKey] = []byte("state of a")
+	b, late := candidate(), candidate()
+	require.NoError(t, b.claim(ctx, c))
+	claim, err := json.Marshal(late.self)
+	require.NoError(t, err)
+	c.values[ownerKey] = claim
+	require.NoError(t, b.claim(ctx, c), "b goes on")
+
+	next := candidate()
+	assert.Equal(t, a.space, next.from)
+	assert.Equal(t, []string{b.space, late.space, a.space}, next.former, "one of them may store its state yet")
+	assert.True(t, next.self.Continues)
+}
+
+// TestOwnersWithoutAState lets many terms end before they have stored anything: what they leave does not grow.
+func TestOwnersWithoutAState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		term := func() error {
+			p, err := New(t.Context(), w.settings())
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			p.Run(ctx)
+			return nil
+		}
+		for range 20 {
+			require.NoError(t, term())
+		}
+		assert.Less(t, len(w.disk.values[ownerKey]), 100, "LangSmith cannot be read")
+
+		w.traffic(rand.New(rand.NewPCG(1, 1)), 100, time.Now().Add(-time.Hour), time.Hour)
+		w.start()
+		time.Sleep(10 * time.Minute)
+		w.stop()
+		require.Len(t, w.disk.spaces(), 1)
+		project := projectKey(w.disk.spaces()[0]+"/", projectID(1))
+		require.Contains(t, w.disk.values, project)
+		good := w.disk.values[project]
+		w.disk.values[project] = []byte("{")
+		for range 20 {
+			require.ErrorContains(t, term(), "restore it from a backup")
+		}
+		assert.Less(t, len(w.disk.values[ownerKey]), 150, "the checkpoint is damaged")
+
+		w.disk.values[project] = good
+		w.start()
+		time.Sleep(5 * time.Hour)
+		w.stop()
+		w.check("restored")
+		assert.Zero(t, w.repeats())
+		assert.Len(t, w.disk.spaces(), 1)
+	})
+}
+
 // spaces are the spaces that hold something.
 func (d *disk) spaces() []string {
 	d.mu.Lock()

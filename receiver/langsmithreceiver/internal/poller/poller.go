@@ -188,6 +188,9 @@ func (p *Poller) Run(ctx context.Context) {
 		w.save(ctx)
 		w.unstored.Store(0) // what is not stored now stays so
 	}
+	if p.complete == 0 && len(p.workers) == 0 { // LangSmith could not be read, so there was nothing to store
+		p.forgo(ctx)
+	}
 }
 
 // rest waits, and meanwhile tries to store what does not count before it is complete.
