@@ -18,6 +18,9 @@ const (
 	// reconcileTries is how often the runs of an hour are read because its sums of tokens or cost differ. LangSmith
 	// fills them in late, and its sums later still.
 	reconcileTries = 3
+	// askTimeout bounds the wait for an answer about one hour. LangSmith allows few such questions; where there are more
+	// projects than these suffice for, each would be behind by more with every hour, and keep the ids of all hours since.
+	askTimeout = time.Hour
 	// doubtFor is how long sums are left alone after those of an hour were no sums of its runs: they may never be.
 	doubtFor = 24 * time.Hour
 )
@@ -38,11 +41,13 @@ func (l *lane) reconcile(ctx context.Context, task *cursor.Task) error {
 	l.mu.Lock()
 	known, used := l.cursor.Known(task.Window)
 	l.mu.Unlock()
-	theirs, counted, err := l.count(ctx, task.Window)
+	asking, stop := context.WithTimeout(ctx, askTimeout)
+	theirs, counted, err := l.count(asking, task.Window)
 	var sum langsmith.UsageSum
 	if err == nil && counted && !used.Unknown && l.sums() {
-		sum, err = l.sum(ctx, task.Window)
+		sum, err = l.sum(asking, task.Window)
 	}
+	stop()
 	if err != nil { // a count that fails does not hold up the reading
 		l.compared("failed")
 		l.stopTask(task)

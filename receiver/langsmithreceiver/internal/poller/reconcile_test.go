@@ -83,6 +83,39 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
+// rareCounts is a server whose answers take longer than there are hours to compare, as where many projects share a limit.
+type rareCounts struct{ *server }
+
+func (rareCounts) CountRuns(ctx context.Context, _ langsmith.CountQuery) (int64, error) {
+	if !sleep(ctx, 100*time.Minute) {
+		return 0, ctx.Err()
+	}
+	return 0, nil
+}
+
+// TestComparingFallsBehind checks that hours which cannot be compared in time are given up, with what is remembered of
+// their runs.
+func TestComparingFallsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.cursor.Reconcile = true
+		begin := time.Now()
+		for n := range 2 * 24 * 60 {
+			start := begin.Add(time.Duration(n) * time.Minute)
+			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start})
+		}
+		s := w.settings()
+		s.Source = rareCounts{w.server}
+		p, err := New(t.Context(), s)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*24*time.Hour)
+		defer cancel()
+		p.Run(ctx)
+		assert.Less(t, p.workers[projectID(1)].cursor.Remembered(), 8*60)
+		assert.Greater(t, w.delivered(), 2*23*60)
+	})
+}
+
 // TestReconcileIsBounded checks what reading the ids of windows may cost.
 func TestReconcileIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
