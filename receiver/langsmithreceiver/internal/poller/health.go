@@ -188,6 +188,15 @@ func (h *health) update() {
 	h.quiet.Broadcast()
 }
 
+// settled waits until the status says what it should. The caller must not be the one that reports.
+func (h *health) settled() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.telling {
+		h.quiet.Wait()
+	}
+}
+
 // silence ends the reports of status: a component that shuts down must not report any.
 func (h *health) silence() {
 	h.mu.Lock()

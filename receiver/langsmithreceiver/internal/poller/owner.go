@@ -267,6 +267,7 @@ func (p *Poller) noticed(err error) error {
 		p.superseded.Do(func() {
 			p.health.problem("owner", "this collector stops reading: a newer one uses the same storage, and only one may", err, !p.Elected,
 				zap.String("storage", p.StorageID))
+			p.health.settled() // the end of reading silences it
 			p.giveUp()
 		})
 	}

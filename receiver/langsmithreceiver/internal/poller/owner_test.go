@@ -32,6 +32,8 @@ func TestAFormerLeaderThatWakesUp(t *testing.T) {
 		former := &sink{ledger: newLedger()}
 		former.before = func(int) error { <-paused; return nil }
 		s.Consumer = former
+		var status []componentstatus.Status // of the former alone: it may notice while the new one begins
+		s.Status = func(e *componentstatus.Event) { status = append(status, e.Status()) }
 		first, err := New(t.Context(), s)
 		require.NoError(t, err)
 		firstDone := make(chan struct{})
@@ -57,13 +59,39 @@ func TestAFormerLeaderThatWakesUp(t *testing.T) {
 		w.disk.mu.Lock()
 		assert.Equal(t, before, w.disk.values, "it moved the checkpoint")
 		w.disk.mu.Unlock()
-		assert.Equal(t, componentstatus.StatusPermanentError, w.lastStatus())
+		assert.Equal(t, componentstatus.StatusPermanentError, status[len(status)-1])
 		assert.Len(t, logs.FilterMessageSnippet("newer one").All(), 1)
 
 		time.Sleep(5 * time.Hour)
 		w.stop()
 		w.check("former")
 		assert.Zero(t, w.repeats())
+	})
+}
+
+// TestTheEndIsTold has a poller notice its end while its status is being reported: the last word is the end.
+func TestTheEndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.settings()
+		slow, report := make(chan struct{}), s.Status
+		s.Status = func(e *componentstatus.Event) {
+			<-slow
+			report(e)
+		}
+		p, err := New(t.Context(), s)
+		require.NoError(t, err)
+		go p.health.resolved("api", "works")
+		synctest.Wait()
+		go func() { _ = p.noticed(errSuperseded) }()
+		go func() {
+			<-p.over
+			p.health.silence()
+		}()
+		synctest.Wait()
+		close(slow)
+		synctest.Wait()
+		assert.Equal(t, componentstatus.StatusPermanentError, w.lastStatus())
 	})
 }
 
