@@ -15,11 +15,11 @@ type exemplar struct {
 
 // offer keeps the observation as an exemplar. The first place belongs to the largest value since the last
 // flush, because that is what somebody looks for; the others go to the newest ones in turn.
-func (h *histogram) offer(m *measures, value float64, limit int) {
-	if limit == 0 || m.traceID.IsEmpty() || m.spanID.IsEmpty() {
+func (h *histogram) offer(from *origin, value float64, limit int) {
+	if limit == 0 || from == nil || from.traceID.IsEmpty() || from.spanID.IsEmpty() {
 		return
 	}
-	x := exemplar{value: value, time: m.time, traceID: m.traceID, spanID: m.spanID}
+	x := exemplar{value: value, time: from.time, traceID: from.traceID, spanID: from.spanID}
 	switch n := len(h.exemplars); {
 	case n == 0:
 		if h.exemplars == nil {

@@ -244,8 +244,9 @@ func (e *Engine) snapshotFurther(f *further, previous pcommon.Timestamp, final b
 }
 
 func (e *Engine) snapshotOutcome(out *outcome, duration, counter int, previous pcommon.Timestamp, final bool) {
-	e.snapshotPoint(&out.duration, emission{instrument: duration, errorType: out.errorType}, previous, final)
-	e.snapshotCounter(out.errors, emission{instrument: counter, errorType: out.errorType, errorClass: out.errorClass}, previous, final)
+	kind := out.kind()
+	e.snapshotPoint(&out.duration, emission{instrument: duration, errorType: kind.errorType}, previous, final)
+	e.snapshotCounter(out.errors, emission{instrument: counter, errorType: kind.errorType, errorClass: kind.errorClass}, previous, final)
 }
 
 func (e *Engine) snapshotPoint(p *point, m emission, previous pcommon.Timestamp, final bool) {

@@ -11,13 +11,15 @@ const maxBuckets = 15
 
 // histogram is the state of one data point; the zero value is empty. It is explicit unless exp is set. The
 // number of observations is the sum of the bucket counts and not kept. What every observation touches is close
-// together: with many series, time goes into waiting for memory.
+// together: with many series, time goes into waiting for memory. So counts are halves of 64 bits, of which the high
+// ones exist only once a low one was full.
 type histogram struct {
 	total     sum
 	notMin    uint64 // complement of the least ordered value, so that zero is none
 	max       uint64
-	counts    [maxBuckets]uint64
-	fine      bool // total and counts are in units of weights; only once a weight was no whole number
+	counts    [maxBuckets]uint32 // the low halves
+	fine      bool               // total and counts are in units of weights; only once a weight was no whole number
+	high      *[maxBuckets]uint32
 	exp       *exponential
 	exemplars []exemplar
 }
@@ -63,7 +65,7 @@ func (h *histogram) refine() {
 	h.fine = true
 	h.total = h.total.times(one)
 	for i := range h.counts {
-		h.counts[i] <<= weightBits
+		h.setBucket(i, h.bucket(i)<<weightBits)
 	}
 	if h.exp != nil {
 		h.exp.refine()
@@ -84,12 +86,47 @@ func (h *histogram) record(instrument int, ordered, n uint64) {
 		h.exp.record(instruments[instrument].scale.value(ordered), n)
 		return
 	}
-	h.counts[buckets[instrument].of(ordered)] += n
+	h.addBucket(buckets[instrument].of(ordered), n)
+}
+
+func (h *histogram) addBucket(i int, n uint64) {
+	c := uint64(h.counts[i]) + n
+	h.counts[i] = uint32(c)
+	if c > math.MaxUint32 {
+		h.carry(i, c)
+	}
+}
+
+// carry adds to a high half what is too much for a low one.
+func (h *histogram) carry(i int, c uint64) {
+	if h.high == nil {
+		h.high = new([maxBuckets]uint32)
+	}
+	h.high[i] += uint32(c >> 32)
+}
+
+// bucket is the count of a bucket.
+func (h *histogram) bucket(i int) uint64 {
+	c := uint64(h.counts[i])
+	if h.high != nil {
+		c |= uint64(h.high[i]) << 32
+	}
+	return c
+}
+
+func (h *histogram) setBucket(i int, c uint64) {
+	h.counts[i] = uint32(c)
+	if h.high != nil {
+		h.high[i] = 0
+	}
+	if c > math.MaxUint32 {
+		h.carry(i, c)
+	}
 }
 
 // touch reads from the ends of what an observation changes. The result is of no use.
 func (h *histogram) touch() uint64 {
-	t := h.total.lo + h.counts[0] + h.counts[maxBuckets/2]
+	t := h.total.lo + uint64(h.counts[0]) + uint64(h.counts[maxBuckets-1])
 	if h.exp != nil {
 		t += uint64(h.exp.scale) + uint64(len(h.exp.ring.raw))
 		if len(h.exp.ring.raw) > 0 {
@@ -105,8 +142,8 @@ func (h *histogram) count() uint64 {
 		return h.exp.count(h.shift())
 	}
 	n := uint64(0)
-	for _, c := range h.counts {
-		n += c >> h.shift()
+	for i := range h.counts {
+		n += h.bucket(i) >> h.shift()
 	}
 	return n
 }
@@ -129,6 +166,11 @@ func (h *histogram) empty() bool { return h.notMin == 0 }
 // copyTo makes dst equal to h, reusing the memory of dst.
 func (h *histogram) copyTo(dst *histogram) {
 	dst.total, dst.notMin, dst.max, dst.counts, dst.fine = h.total, h.notMin, h.max, h.counts, h.fine
+	dst.high = nil
+	if h.high != nil {
+		high := *h.high
+		dst.high = &high
+	}
 	dst.exemplars = append(dst.exemplars[:0], h.exemplars...)
 	if h.exp == nil {
 		dst.exp = nil
@@ -152,8 +194,10 @@ func (h *histogram) merge(o *histogram) {
 	h.total.add(o.total.times(times))
 	h.notMin = max(h.notMin, o.notMin)
 	h.max = max(h.max, o.max)
-	for i, c := range o.counts {
-		h.counts[i] += c * times
+	for i := range o.counts {
+		if c := o.bucket(i); c > 0 {
+			h.setBucket(i, h.bucket(i)+c*times)
+		}
 	}
 	if o.exp != nil {
 		if h.exp == nil {
@@ -169,6 +213,7 @@ func (h *histogram) merge(o *histogram) {
 func (h *histogram) reset() {
 	h.total, h.notMin, h.max, h.fine = sum{}, 0, 0, false
 	clear(h.counts[:])
+	h.high = nil
 	if h.exp != nil {
 		h.exp.reset()
 	}
@@ -183,7 +228,7 @@ func (h *histogram) settle() {
 	}
 	h.total, h.notMin, h.max = sum{}, 0, 0
 	for i := range h.counts {
-		h.counts[i] &= fractions
+		h.setBucket(i, h.bucket(i)&fractions)
 	}
 	if h.exp != nil {
 		h.exp.settle()
@@ -196,8 +241,10 @@ func (h *histogram) round(dither weight) {
 	if !h.fine {
 		return
 	}
-	for i, c := range h.counts {
-		h.counts[i], dither = roundOne(c, dither)
+	for i := range h.counts {
+		var c uint64
+		c, dither = roundOne(h.bucket(i), dither)
+		h.setBucket(i, c)
 	}
 	if h.exp != nil {
 		h.exp.each(func(c uint64) uint64 {
@@ -224,9 +271,9 @@ func (h *histogram) fillExplicit(instrument int, dp pmetric.HistogramDataPoint, 
 		dp.SetMax(sc.value(h.max))
 	}
 	dp.ExplicitBounds().FromRaw(instruments[instrument].Bounds)
-	counts := h.counts // a copy
+	var counts [maxBuckets]uint64
 	for i := range counts {
-		counts[i] >>= h.shift()
+		counts[i] = h.bucket(i) >> h.shift()
 	}
 	dp.BucketCounts().FromRaw(counts[:len(instruments[instrument].Bounds)+1])
 	fillExemplars(h.exemplars, dp.Exemplars())

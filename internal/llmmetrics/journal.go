@@ -121,6 +121,10 @@ func (c *codec) measures(m *measures) {
 		}
 		return has&bit != 0
 	}
+	hasFurther, further := m.further != nil, furtherMeasures{}
+	if hasFurther {
+		further = *m.further
+	}
 	// The list comes first, so it is made in a pass of its own.
 	pass := func(write bool) {
 		at = 0
@@ -138,14 +142,14 @@ func (c *codec) measures(m *measures) {
 				c.bits(v)
 			}
 		}
-		for _, flag := range []*bool{&m.hasCost, &m.further, &m.streamed, &m.uncounted, &m.unestimated} {
+		for _, flag := range []*bool{&m.hasCost, &hasFurther, &further.streamed, &m.uncounted, &m.unestimated} {
 			*flag = part(*flag)
 		}
-		if part(m.finish != [len(FinishReasons)]uint8{}) && write {
-			for i := range m.finish {
-				n := uint64(m.finish[i])
+		if part(further.finish != [len(FinishReasons)]uint8{}) && write {
+			for i := range further.finish {
+				n := uint64(further.finish[i])
 				c.u64(&n)
-				m.finish[i] = uint8(n)
+				further.finish[i] = uint8(n)
 			}
 		}
 		if part(m.errorType != "") && write {
@@ -163,11 +167,11 @@ func (c *codec) measures(m *measures) {
 		} else if c.reading {
 			m.weight = one
 		}
-		for i := range m.parts {
-			number(&m.parts[i], 0)
+		for i := range further.parts {
+			number(&further.parts[i], 0)
 		}
-		float(&m.speed)
-		float(&m.perToken)
+		float(&further.speed)
+		float(&further.perToken)
 	}
 	if !c.reading {
 		pass(false)
@@ -177,6 +181,10 @@ func (c *codec) measures(m *measures) {
 	m.family = Family(family)
 	c.u64(&has)
 	pass(true)
+	if c.reading && hasFurther {
+		f := further // so that only this one is on the heap
+		m.further = &f
+	}
 }
 
 // bits is a float64 in eight bytes.

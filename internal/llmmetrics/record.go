@@ -2,20 +2,19 @@ package llmmetrics
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// measures are the numbers of an observation.
+// measures are the numbers of an observation. Many wait for their commit at a time, so what most do not have is
+// elsewhere: less memory is then gone through, and what is known of series stays in the processor's cache.
 type measures struct {
 	family  Family
 	hasCost bool
-	further bool // anything below weight is there
 	// Of views: what others count.
 	uncounted, unestimated bool
-	streamed               bool
-	finish                 [len(FinishReasons)]uint8
 	errorType              string // cut
 
 	duration     int64
@@ -25,16 +24,48 @@ type measures struct {
 	cost         float64
 	weight       weight
 
+	further *furtherMeasures // nil when there are none
+	origin  *origin          // nil when there are no exemplars
+}
+
+// furtherMeasures are what only few observations have, or only with further metrics.
+type furtherMeasures struct {
 	parts    [3]int64 // cache reads, cache writes, reasoning; of a trace model calls, tool calls, depth; of a thread turns
 	speed    float64
 	perToken float64
+	streamed bool
+	finish   [len(FinishReasons)]uint8
+}
 
+// origin is the span behind an observation.
+type origin struct {
 	time    pcommon.Timestamp
 	traceID pcommon.TraceID
 	spanID  pcommon.SpanID
 }
 
-func (m *measures) of(o *Observation) {
+// measureMemory is where those of one commit have what not all of them have. It may move as it grows: what was there
+// before stays where it was.
+type measureMemory struct {
+	further []furtherMeasures
+	origins []origin
+}
+
+func (mem *measureMemory) reset() { mem.further, mem.origins = mem.further[:0], mem.origins[:0] }
+
+func push[T any](to *[]T) *T {
+	*to = slices.Grow(*to, 1)[:len(*to)+1]
+	return &(*to)[len(*to)-1]
+}
+
+// anything reports whether there is a measure, for a model call.
+func (f *furtherMeasures) anything() bool {
+	return f.streamed || f.parts[0] > 0 || f.parts[1] > 0 || f.parts[2] > 0 ||
+		validFraction(f.speed) || validFraction(f.perToken) || f.finish != [len(FinishReasons)]uint8{}
+}
+
+// of takes the measures of o, and where the span is to be known, where it came from.
+func (m *measures) of(o *Observation, mem *measureMemory, origins bool) {
 	m.family, m.hasCost, m.errorType = o.Family, o.HasCost, o.ErrorType
 	m.uncounted, m.unestimated = false, false
 	if len(m.errorType) > maxLabelBytes {
@@ -46,29 +77,33 @@ func (m *measures) of(o *Observation) {
 	if o.Weight > 1 {
 		m.weight = weightOf(o.Weight)
 	}
-	m.streamed, m.finish = o.Streamed, o.Finish
-	m.parts, m.speed, m.perToken = [3]int64{}, o.OutputSpeed, o.TimePerOutputToken
+	m.further, m.origin = nil, nil
 	switch o.Family {
 	case FamilyClient:
-		m.parts = [3]int64{o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens}
-		m.further = m.streamed || m.weight != one || m.parts[0] > 0 || m.parts[1] > 0 || m.parts[2] > 0 ||
-			validFraction(m.speed) || validFraction(m.perToken) || m.finish != [len(FinishReasons)]uint8{}
+		if m.weight != one || o.Streamed || o.CacheReadTokens > 0 || o.CacheWriteTokens > 0 || o.ReasoningTokens > 0 ||
+			validFraction(o.OutputSpeed) || validFraction(o.TimePerOutputToken) || o.Finish != [len(FinishReasons)]uint8{} {
+			m.further = push(&mem.further)
+			*m.further = furtherMeasures{
+				parts: [3]int64{o.CacheReadTokens, o.CacheWriteTokens, o.ReasoningTokens},
+				speed: o.OutputSpeed, perToken: o.TimePerOutputToken, streamed: o.Streamed, finish: o.Finish,
+			}
+		}
 	case FamilyTrace:
-		m.parts = [3]int64{o.InferenceCalls, o.ToolCalls, o.Depth}
-		m.further = true
+		m.further = push(&mem.further)
+		*m.further = furtherMeasures{parts: [3]int64{o.InferenceCalls, o.ToolCalls, o.Depth}}
 	case FamilyThread:
-		m.parts = [3]int64{o.Turns, Absent, Absent}
-		m.further = true
+		m.further = push(&mem.further)
+		*m.further = furtherMeasures{parts: [3]int64{o.Turns, Absent, Absent}}
 	case FamilyScore:
-		m.further = false
 		m.duration, m.inputTokens, m.outputTokens, m.firstChunk = Absent, Absent, Absent, 0
 		m.cost, m.hasCost = o.Score, true
 	case FamilyVerdict:
-		m.further, m.duration = false, Absent
-	default:
-		m.further = false
+		m.duration = Absent
 	}
-	m.time, m.traceID, m.spanID = o.Time, o.TraceID, o.SpanID
+	if origins {
+		m.origin = push(&mem.origins)
+		m.origin.time, m.origin.traceID, m.origin.spanID = o.Time, o.TraceID, o.SpanID
+	}
 }
 
 // outcome finds or makes the part of s for an error type; nil when there is no room.
@@ -90,11 +125,12 @@ func (e *Engine) outcome(s *series, errorType string) *outcome {
 	if s.failed == nil {
 		s.failed = map[string]*outcome{}
 	}
-	out := &outcome{errorType: strings.Clone(errorType)}
+	kind := &failure{errorType: strings.Clone(errorType)}
 	if e.cfg.ErrorClass != nil && s.family() == FamilyClient {
-		out.errorClass = e.cfg.ErrorClass(out.errorType)
+		kind.errorClass = e.cfg.ErrorClass(kind.errorType)
 	}
-	s.failed[out.errorType] = out
+	out := &outcome{failure: kind}
+	s.failed[kind.errorType] = out
 	return out
 }
 
@@ -106,7 +142,7 @@ func (e *Engine) recordOutcome(s *series, out *outcome, m *measures) {
 		h := e.histogram(&out.duration)
 		h.recordInteger(instrument, uint64(m.duration), m.weight)
 		if e.cfg.Exemplars > 0 {
-			h.offer(m, float64(m.duration)/nano, e.cfg.Exemplars)
+			h.offer(m.origin, float64(m.duration)/nano, e.cfg.Exemplars)
 		}
 	}
 	if (m.errorType != "" && family == FamilyClient || family == FamilyVerdict) && !m.uncounted {
@@ -120,7 +156,7 @@ func (e *Engine) recordOutcome(s *series, out *outcome, m *measures) {
 func (e *Engine) recordUsage(s *series, m *measures) {
 	firstChunk := validFraction(m.firstChunk)
 	cost := m.hasCost && m.cost >= 0 && m.cost <= maxFraction
-	if families[m.family].cost == 0 || m.inputTokens < 0 && m.outputTokens < 0 && !cost && !firstChunk && !m.further {
+	if families[m.family].cost == 0 || m.inputTokens < 0 && m.outputTokens < 0 && !cost && !firstChunk && m.further == nil {
 		return
 	}
 	if s.usage == nil {
@@ -143,7 +179,7 @@ func (e *Engine) recordUsage(s *series, m *measures) {
 		}
 		e.recordFraction(u.firstChunk, insFirstChunk, m, m.firstChunk)
 	}
-	if m.further {
+	if m.further != nil {
 		e.recordFurther(u, m)
 	}
 }
@@ -155,38 +191,38 @@ func (e *Engine) recordFurther(u *usage, m *measures) {
 	if u.further == nil {
 		u.further = &further{}
 	}
-	f := u.further
+	f, has := u.further, m.further
 	switch m.family {
 	case FamilyTrace:
-		for i, n := range m.parts {
+		for i, n := range has.parts {
 			if n >= 0 {
 				e.recordCount(f.point(furtherTraceCalls+i), furtherPointInstruments[furtherTraceCalls+i], m, n)
 			}
 		}
 		return
 	case FamilyThread:
-		if m.parts[0] >= 0 {
-			e.recordCount(f.point(furtherThreadTurns), insThreadTurns, m, m.parts[0])
+		if has.parts[0] >= 0 {
+			e.recordCount(f.point(furtherThreadTurns), insThreadTurns, m, has.parts[0])
 		}
 		return
 	}
-	for i, n := range m.parts {
+	for i, n := range has.parts {
 		f.count(furtherCacheRead+i, n, m.weight)
 	}
-	if m.streamed {
+	if has.streamed {
 		f.count(furtherStreamed, 1, m.weight)
 	}
 	if !m.unestimated {
 		f.count(furtherEstimated, 1, m.weight-one)
 	}
-	for i, n := range m.finish {
+	for i, n := range has.finish {
 		f.count(furtherFinish+i, int64(n), m.weight)
 	}
-	if validFraction(m.speed) {
-		e.recordFraction(f.point(furtherSpeed), insSpeed, m, m.speed)
+	if validFraction(has.speed) {
+		e.recordFraction(f.point(furtherSpeed), insSpeed, m, has.speed)
 	}
-	if validFraction(m.perToken) {
-		e.recordFraction(f.point(furtherPerToken), insPerToken, m, m.perToken)
+	if validFraction(has.perToken) {
+		e.recordFraction(f.point(furtherPerToken), insPerToken, m, has.perToken)
 	}
 }
 
@@ -211,7 +247,7 @@ func (e *Engine) recordCount(p *point, instrument int, m *measures, n int64) {
 	h := e.histogram(p)
 	h.recordInteger(instrument, uint64(n), m.weight)
 	if e.cfg.Exemplars > 0 {
-		h.offer(m, float64(n), e.cfg.Exemplars)
+		h.offer(m.origin, float64(n), e.cfg.Exemplars)
 	}
 }
 
@@ -219,7 +255,7 @@ func (e *Engine) recordFraction(p *point, instrument int, m *measures, v float64
 	h := e.histogram(p)
 	h.recordFraction(instrument, v, m.weight)
 	if e.cfg.Exemplars > 0 {
-		h.offer(m, v, e.cfg.Exemplars)
+		h.offer(m.origin, v, e.cfg.Exemplars)
 	}
 }
 

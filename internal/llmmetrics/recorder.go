@@ -22,6 +22,7 @@ type Recorder struct {
 	scratch  []byte
 
 	staged []staged
+	memory measureMemory
 	keys   []byte    // of all that is staged
 	order  []uint32  // numbers of what is staged, by shard
 	found  []*series // of the shard at hand
@@ -112,7 +113,7 @@ func (r *Recorder) stage(o *Observation) int {
 	to.resource = r.resource
 	to.from, to.to = uint32(from), uint32(len(r.keys))
 	to.withdrawn = false
-	to.measures.of(o)
+	to.measures.of(o, &r.memory, e.cfg.Exemplars > 0)
 	return n
 }
 
@@ -164,6 +165,7 @@ func (r *Recorder) Commit() {
 	r.slow = r.slow[:0]
 	r.staged = r.staged[:0]
 	r.keys = r.keys[:0]
+	r.memory.reset()
 	r.dropFormer()
 }
 
@@ -203,15 +205,26 @@ func (r *Recorder) sortByShard() (ends [shardCount]uint32) {
 func (r *Recorder) commitShard(sh *shard, numbers []uint32) {
 	e := r.engine
 	sh.mu.Lock()
+	// With many series, time goes into waiting for memory: asked for all of it, it comes at once. So first the slots of
+	// all are read, then the series, then what they point to.
 	r.found = r.found[:0]
 	for _, n := range numbers {
-		o := &r.staged[n]
-		r.found = append(r.found, sh.table.find(o.hash, r.key(o)))
+		r.found = append(r.found, sh.table.candidate(r.staged[n].hash))
 	}
-	// With many series, time goes into waiting for memory: asked for all of it, it comes at once.
+	for _, s := range r.found {
+		if s != nil {
+			r.sink += uint64(s.key[0])
+		}
+	}
 	for _, s := range r.found {
 		if s != nil {
 			r.sink += s.touch()
+		}
+	}
+	for i, n := range numbers {
+		if s := r.found[i]; s != nil && s.key != string(r.key(&r.staged[n])) {
+			o := &r.staged[n]
+			r.found[i] = sh.table.find(o.hash, r.key(o))
 		}
 	}
 	for i, n := range numbers {

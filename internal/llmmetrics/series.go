@@ -42,11 +42,21 @@ func (c *counter) add(n uint64, w weight) { c.value.add(sum{lo: n}.times(w)) }
 type outcome struct {
 	duration point
 	errors   *counter // or results
+	failure  *failure // nil for success
 	touched  bool     // since the last flush
 
-	lastSeen   pcommon.Timestamp
-	errorType  string
-	errorClass string
+	lastSeen pcommon.Timestamp
+}
+
+// failure is the kind of a failed outcome.
+type failure struct{ errorType, errorClass string }
+
+// kind is empty for success.
+func (o *outcome) kind() failure {
+	if o.failure == nil {
+		return failure{}
+	}
+	return *o.failure
 }
 
 // series is everything measured under one set of attributes: one lookup serves all metrics of a span. It is
@@ -59,6 +69,8 @@ type series struct {
 	failed   map[string]*outcome // by error type; nil until the first failure
 	hash     uint64
 	resource *resource
+
+	_ [8]byte // so that it has whole lines of the processor's cache to itself
 }
 
 // usage is what only model calls, traces and threads have; a score is where the cost is. It is one piece of memory because a call feeds all of it.
@@ -169,6 +181,19 @@ func (t *table) find(hash uint64, key []byte) *series {
 			return nil
 		}
 		if e.hash == hash && e.s.key == string(key) {
+			return e.s
+		}
+	}
+}
+
+// candidate is the first series with this hash, which may be that of another key; nil when there is none.
+func (t *table) candidate(hash uint64) *series {
+	if t.used == 0 {
+		return nil
+	}
+	mask := uint64(len(t.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		if e := &t.slots[i]; e.s == nil || e.hash == hash {
 			return e.s
 		}
 	}

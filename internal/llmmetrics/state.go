@@ -145,8 +145,8 @@ func (e *Engine) adopt(s *series, res *resource) {
 	}
 	for _, out := range s.failed {
 		out.touched = true
-		if e.cfg.ErrorClass != nil && s.family() == FamilyClient {
-			out.errorClass = e.cfg.ErrorClass(out.errorType)
+		if f := out.failure; f != nil && e.cfg.ErrorClass != nil && s.family() == FamilyClient {
+			f.errorClass = e.cfg.ErrorClass(f.errorType)
 		}
 		e.active.Add(1)
 	}
@@ -290,7 +290,11 @@ func (c *codec) histogram(h *histogram) {
 	c.bool(&h.fine)
 	if c.exponentialSize == 0 {
 		for i := range h.counts {
-			c.u64(&h.counts[i])
+			n := h.bucket(i)
+			c.u64(&n)
+			if c.reading {
+				h.setBucket(i, n)
+			}
 		}
 		return
 	}
@@ -356,7 +360,10 @@ func (c *codec) outcome(out *outcome) {
 	c.point(&out.duration)
 	optional(c, &out.errors, c.counter)
 	c.time(&out.lastSeen)
-	c.text(&out.errorType)
+	kind := out.kind()
+	if c.text(&kind.errorType); c.reading && kind.errorType != "" {
+		out.failure = &kind
+	}
 }
 
 func (c *codec) series(s *series) {
@@ -373,7 +380,7 @@ func (c *codec) series(s *series) {
 			if s.failed == nil {
 				s.failed = map[string]*outcome{}
 			}
-			s.failed[out.errorType] = out
+			s.failed[out.kind().errorType] = out
 		}
 	}
 	optional(c, &s.usage, func(u *usage) {

@@ -97,36 +97,49 @@ func (v *view) keep(m *measures) bool {
 	m.hasCost = m.hasCost && v.instruments[family.cost]
 	switch m.family {
 	case FamilyClient:
-		for i, instrument := range []int{insCacheRead, insCacheWrite, insReasoning} {
-			if !v.instruments[instrument] {
-				m.parts[i] = 0
-			}
-		}
-		m.streamed = m.streamed && v.instruments[insStreamed]
-		if !v.instruments[insFinish] {
-			m.finish = [len(FinishReasons)]uint8{}
-		}
-		if !v.instruments[insSpeed] {
-			m.speed = 0
-		}
-		if !v.instruments[insPerToken] {
-			m.perToken = 0
-		}
 		m.unestimated = !v.instruments[insEstimated]
-		m.further = m.streamed || m.weight != one && !m.unestimated || m.parts[0] > 0 || m.parts[1] > 0 || m.parts[2] > 0 ||
-			validFraction(m.speed) || validFraction(m.perToken) || m.finish != [len(FinishReasons)]uint8{}
+		v.keepFurther(m)
 	case FamilyTrace:
-		m.further = false
+		any := false
 		for i, instrument := range []int{insTraceCalls, insTraceTools, insTraceDepth} {
 			if !v.instruments[instrument] {
-				m.parts[i] = Absent
+				m.further.parts[i] = Absent
 			}
-			m.further = m.further || m.parts[i] >= 0
+			any = any || m.further.parts[i] >= 0
+		}
+		if !any {
+			m.further = nil
 		}
 	case FamilyThread:
-		if m.further = v.instruments[insThreadTurns]; !m.further {
-			m.parts[0] = Absent
+		if !v.instruments[insThreadTurns] {
+			m.further = nil
 		}
 	}
-	return m.duration >= 0 || counter || m.inputTokens >= 0 || m.outputTokens >= 0 || m.hasCost || validFraction(m.firstChunk) || m.further
+	return m.duration >= 0 || counter || m.inputTokens >= 0 || m.outputTokens >= 0 || m.hasCost || validFraction(m.firstChunk) || m.further != nil
+}
+
+// keepFurther leaves what the view has of a model call.
+func (v *view) keepFurther(m *measures) {
+	f := m.further
+	if f == nil {
+		return
+	}
+	for i, instrument := range []int{insCacheRead, insCacheWrite, insReasoning} {
+		if !v.instruments[instrument] {
+			f.parts[i] = 0
+		}
+	}
+	f.streamed = f.streamed && v.instruments[insStreamed]
+	if !v.instruments[insFinish] {
+		f.finish = [len(FinishReasons)]uint8{}
+	}
+	if !v.instruments[insSpeed] {
+		f.speed = 0
+	}
+	if !v.instruments[insPerToken] {
+		f.perToken = 0
+	}
+	if !f.anything() && (m.weight == one || m.unestimated) {
+		m.further = nil
+	}
 }
