@@ -54,9 +54,12 @@ cat <<'EOF'
 # metrics from spans. Batches of 1,000 new spans, 8 dimensions. Times are of processors, garbage collection included, and
 # factors the median of rounds in which the connectors take turns: how many times longer the others take.
 EOF
-go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCores)$' -benchtime 1x "$@" | awk '
+{
+	go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCores)$' -benchtime 1x "$@"
+	cd .. && go test ./internal/llmmetrics -run '^$' -bench '^BenchmarkFlush$/^lock$/^series=10000$' -benchtime 300x
+} | awk '
 	/^Benchmark/ {
-		split($1, name, "/"); sub(/-[0-9]+$/, "", name[1]); sub(/-[0-9]+$/, "", name[2])
+		delete name; split($1, name, "/"); sub(/-[0-9]+$/, "", name[1]); sub(/-[0-9]+$/, "", name[2])
 		for (i = 3; i < NF; i += 2) value[substr(name[1], 10) " " name[2] " " $(i + 1)] = $i
 		next
 	}
@@ -82,6 +85,8 @@ go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCor
 		line("bytes a series, further_metrics and exemplars on", "Retained llm_metrics_default B/series", "")
 		line("bytes a series, exponential of 160", "Retained llm_metrics_exponential B/series", "<= 4000")
 		line("ms that a flush of 10000 series blocks", "Blocked llm_metrics ms-blocked", "<= 1", other("Blocked spanmetrics ms-blocked"))
+		line("us that such a flush holds a lock at a time, at most", "Flush lock us-longest-hold", "<= 1000")
+		line("ms that it holds locks in all", "Flush lock ms-held/flush", "")
 		line("two cores, times one core", "TwoCores llm_metrics x-one-core", "near 2", other("TwoCores spanmetrics x-one-core"))
 		exit failed
 	}
