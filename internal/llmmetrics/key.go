@@ -79,10 +79,32 @@ func appendLabel(key []byte, v string) []byte {
 	if n := len(key); len(v) < 0x80 && len(v) < cap(key)-n { // what is left is too rare to be fast
 		key = key[:n+1+len(v)]
 		key[n] = byte(len(v))
-		copy(key[n+1:], v)
+		to := key[n+1:]
+		switch n := len(v); { // most labels are so short that a call would cost as much as they do
+		case 8 <= n && n <= 16:
+			binary.LittleEndian.PutUint64(to, word(v))
+			binary.LittleEndian.PutUint64(to[n-8:], word(v[n-8:]))
+		case 4 <= n && n < 8:
+			binary.LittleEndian.PutUint32(to, half(v))
+			binary.LittleEndian.PutUint32(to[n-4:], half(v[n-4:]))
+		default:
+			copy(to, v)
+		}
 		return key
 	}
 	return appendLongLabel(key, v)
+}
+
+// word is the first eight bytes of s, and half the first four: each is one instruction.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func half(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 func appendLongLabel(key []byte, v string) []byte {

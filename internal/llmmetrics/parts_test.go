@@ -198,3 +198,14 @@ func TestLabelsAreCutBetweenCharacters(t *testing.T) {
 	assert.True(t, validLabels(string(key)))
 	assert.Equal(t, long[:len(v)], v)
 }
+
+// Short labels are copied by other means than long ones.
+func TestAppendLabelOfAnyLength(t *testing.T) {
+	const text = "abcdefghijklmnopqrstuvwxyz"
+	for n := range len(text) {
+		for _, room := range []int{0, n, n + 1, n + 2, 64} {
+			key := appendLabel(make([]byte, 0, room), text[:n])
+			require.Equal(t, append([]byte{byte(n)}, text[:n]...), key)
+		}
+	}
+}
