@@ -167,7 +167,7 @@ const callsConfig = `
 receivers:
   otlp: {protocols: {http: {endpoint: "localhost:{otlp}"}}}
 connectors:
-  llm_metrics: {flush_interval: 4s{options}}
+  llm_metrics: {flush_interval: 8s{options}}
 exporters:
   prometheus: {endpoint: "localhost:{prom}", metric_expiration: {metric_expiration}}
 extensions:
@@ -315,7 +315,7 @@ func TestPrometheusAcrossRestarts(t *testing.T) {
 // TestPrometheusExpiry lets a series go for want of calls, and come back.
 func TestPrometheusExpiry(t *testing.T) {
 	t.Parallel()
-	s := startScraped(t, ", series_expiration: 8s", "12s")
+	s := startScraped(t, ", series_expiration: 20s", "30s")
 	p := s.prometheus
 	s.caller.call(t, "rare", 30, true)
 	s.caller.call(t, "busy", 30, false)
