@@ -158,9 +158,10 @@ func (r Raw) Bool() (v, ok bool) {
 	return r[i] == 't', r[i] == 't' || r[i] == 'f'
 }
 
-// Meta returns the member of Metadata with that key, nil when it is absent or null.
+// Meta returns the member of Metadata with that key, nil when it is absent or null. Of a key that is there twice the last
+// counts, as in every JSON parser.
 func (r *Run) Meta(key string) Raw {
-	for i := range r.Metadata {
+	for i := len(r.Metadata) - 1; i >= 0; i-- {
 		if r.Metadata[i].Key.Equal(key) {
 			if v := r.Metadata[i].Value; v.Kind() != KindAbsent {
 				return v

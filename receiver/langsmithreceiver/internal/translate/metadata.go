@@ -72,41 +72,58 @@ const (
 	maxMetadataKey   = 256
 )
 
+// captured is a member of the metadata that becomes an attribute.
+type captured struct {
+	name   string
+	member int
+}
+
 // captureMetadata writes the members that the user asked for: scalars with their type, everything else as JSON
-// text. Of a key that is there twice the first counts.
+// text. Of a key that is there twice the last counts, as in every JSON parser.
 func (t *Translator) captureMetadata(members []langsmith.Member, attrs *attributes, notes *Notes) {
 	if t.settings.Metadata == nil {
 		return
 	}
-	names := t.names[:0]
+	t.captured = t.captured[:0]
 	for i := range members {
-		key, value := members[i].Key, members[i].Value
-		kind := value.Kind()
-		if kind == langsmith.KindAbsent || len(key) > maxMetadataKey || len(names) >= maxMetadataKeys {
+		key := members[i].Key
+		if len(key) > maxMetadataKey {
 			continue
 		}
 		name, wanted := t.metadataName(key)
-		if !wanted || slices.Contains(names, name) {
+		if !wanted {
 			continue
 		}
-		names = append(names, name)
-		switch kind {
-		case langsmith.KindBool:
-			v, _ := value.Bool()
-			attrs.PutBool(name, v)
-		case langsmith.KindNumber:
-			putNumber(attrs, name, value)
-		case langsmith.KindString:
-			text := value.Text()
-			if len(text) > maxMetadataValue {
-				*notes |= ContentTruncated
-			}
-			attrs.PutStr(name, t.once(text, maxMetadataValue))
-		default:
-			attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
+		same := func(c captured) bool { return c.name == name }
+		switch at := slices.IndexFunc(t.captured, same); {
+		case at >= 0:
+			t.captured[at].member = i
+		case len(t.captured) < maxMetadataKeys && members[i].Value.Kind() != langsmith.KindAbsent:
+			t.captured = append(t.captured, captured{name, i})
 		}
 	}
-	t.names = names
+	for _, c := range t.captured {
+		t.metadataAttribute(c.name, members[c.member].Value, attrs, notes)
+	}
+}
+
+func (t *Translator) metadataAttribute(name string, value langsmith.Raw, attrs *attributes, notes *Notes) {
+	switch value.Kind() {
+	case langsmith.KindAbsent:
+	case langsmith.KindBool:
+		v, _ := value.Bool()
+		attrs.PutBool(name, v)
+	case langsmith.KindNumber:
+		putNumber(attrs, name, value)
+	case langsmith.KindString:
+		text := value.Text()
+		if len(text) > maxMetadataValue {
+			*notes |= ContentTruncated
+		}
+		attrs.PutStr(name, t.once(text, maxMetadataValue))
+	default:
+		attrs.PutStr(name, t.boundedJSON(value, maxMetadataValue, notes))
+	}
 }
 
 // metadataName is the attribute that a key of the metadata becomes, if the user asked for it.

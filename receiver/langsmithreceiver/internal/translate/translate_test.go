@@ -309,6 +309,27 @@ func TestGlobs(t *testing.T) {
 	}
 }
 
+// TestRepeatedMetadata holds that of a key which is there twice the last counts, for attributes and for what is read out of
+// the metadata.
+func TestRepeatedMetadata(t *testing.T) {
+	run := runJSON(`,"run_type":"llm","extra":{"metadata":{"ls_provider":"openai","env":"first","gone":1,"late":null,"n":1,` +
+		`"\u0065nv":true,"gone":null,"late":"here","ls_provider":"anthropic","env":"last","OTEL_SPAN_ID":"0102030405060708","OTEL_SPAN_ID":"1112131415161718"}}`)
+	spans, _ := spansOf(t, Settings{Metadata: everyKey}, run)
+	span := spans.At(0)
+	got := map[string]any{}
+	for key, value := range span.Attributes().AsRaw() {
+		if name, ok := strings.CutPrefix(key, keyMetadataPrefix); ok {
+			got[name] = value
+		}
+	}
+	assert.Equal(t, map[string]any{"ls_provider": "anthropic", "env": "last", "late": "here", "n": int64(1), "OTEL_SPAN_ID": "1112131415161718"}, got)
+	assert.Equal(t, "anthropic", textOf(span, keyProvider))
+	assert.Equal(t, "1112131415161718", span.SpanID().String())
+	decode(t, []byte(`[`+run+`]`), false, func(run *langsmith.Run) {
+		assert.Equal(t, span.SpanID(), SpanID(run))
+	})
+}
+
 func TestNotes(t *testing.T) {
 	var got []string
 	for reason := range (ClampedEnd | UnknownShape).Reasons {

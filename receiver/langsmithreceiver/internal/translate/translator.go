@@ -58,7 +58,7 @@ type Translator struct {
 	lastTraceText string
 
 	metadataNames [metadataNames]metadataName
-	names         []string // of the metadata that is written
+	captured      []captured
 	attributes    attributes
 	texts         []langsmith.Text
 	tools         toolsText
