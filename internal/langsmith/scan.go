@@ -104,9 +104,7 @@ func (s *scanner) str(i int) int {
 // above that one may be wrong.
 func special(x uint64) uint64 {
 	// Flipping bit 1 moves the quote right above the control characters, so one comparison finds both.
-	y := x ^ 0x02*ones
-	z := x ^ '\\'*ones
-	return ((y-0x21*ones)&^y | (z-ones)&^z) & highs
+	return ((x ^ 0x02*ones - 0x21*ones) | (x ^ '\\'*ones - ones)) &^ x & highs
 }
 
 // escapes holds what may follow a backslash, but for the u.

@@ -18,21 +18,23 @@ func (t Text) String() string {
 }
 
 // AppendSlack is how much more room than the length of a text [Text.Append] wants, so as not to allocate.
-const AppendSlack = 8
+const AppendSlack = 16
 
 // Append appends the unescaped text to dst. A surrogate without its partner becomes U+FFFD.
 func (t Text) Append(dst []byte) []byte {
-	// No text is longer without its escapes. The slack lets eight bytes be written at a time.
+	// No text is longer without its escapes. The slack lets sixteen bytes be written at a time.
 	n := len(dst)
 	dst = slices.Grow(dst, len(t)+AppendSlack)[:n+len(t)+AppendSlack]
 	i := 0
 	for {
-		for ; i+8 <= len(t); i, n = i+8, n+8 {
-			w := binary.LittleEndian.Uint64(t[i:])
-			binary.LittleEndian.PutUint64(dst[n:], w)
-			w ^= '\\' * ones
-			if m := (w - ones) &^ w & highs; m != 0 {
-				k := bits.TrailingZeros64(m) >> 3
+		for ; i+16 <= len(t); i, n = i+16, n+16 {
+			from, to := t[i:i+16], dst[n:n+16]
+			x, y := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[8:])
+			binary.LittleEndian.PutUint64(to, x)
+			binary.LittleEndian.PutUint64(to[8:], y)
+			if first, second := backslashes(x), backslashes(y); first|second != 0 {
+				k := bits.TrailingZeros64(first) >> 3
+				k += bits.TrailingZeros64(second) >> 3 & -(k >> 3)
 				i, n = i+k, n+k
 				break
 			}
@@ -59,6 +61,9 @@ func (t Text) Append(dst []byte) []byte {
 		}
 	}
 }
+
+// backslashes has the high bit set of the lowest byte of x that is a backslash; bits above that one may be wrong.
+func backslashes(x uint64) uint64 { return (x ^ '\\'*ones - ones) &^ x & highs }
 
 // meanings has what a byte behind a backslash means, zero where more than that byte counts.
 var meanings = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}

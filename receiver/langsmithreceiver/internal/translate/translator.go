@@ -3,6 +3,8 @@
 package translate
 
 import (
+	"bytes"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -140,7 +142,7 @@ func (translator *Translator) append(run *langsmith.Run, target Target, dst ptra
 	attrs := &t.attributes
 	room := capacity(op.class)
 	if t.settings.Capture != CaptureNone {
-		room += 4
+		room += contentCapacity(op.class)
 	}
 	if t.settings.Metadata != nil {
 		room += min(len(run.Metadata), maxMetadataKeys)
@@ -218,6 +220,15 @@ func capacity(c class) int {
 	default:
 		return 10
 	}
+}
+
+// contentCapacity is about how many attributes content is. Room that stays empty is memory that the garbage collector
+// looks at all the same.
+func contentCapacity(c class) int {
+	if c == classModel {
+		return 4
+	}
+	return 2
 }
 
 // traceText is the trace's UUID; runs of a trace often come one after the other and share the text.
@@ -408,7 +419,12 @@ func (t *Translator) link(path langsmith.Text, attrs *attributes) {
 	if base == "" || len(path) == 0 || len(path) > maxPathLen {
 		return
 	}
-	url := path.Append(append(t.strings.room(len(base)+len(path)+langsmith.AppendSlack), base...))
+	url := append(t.strings.room(len(base)+len(path)+langsmith.AppendSlack), base...)
+	if bytes.IndexByte(path, '\\') < 0 {
+		url = append(url, path...)
+	} else {
+		url = path.Append(url)
+	}
 	if url[len(base)] != '/' {
 		url = url[:0]
 	}
