@@ -220,7 +220,7 @@ func (e *encoder) finish(notes *Notes) []byte {
 	if len(e.buf) > e.limit {
 		e.clipped = true
 		n := len(e.buf)
-		e.buf = appendBounded(e.buf, langsmith.Raw(e.buf[:n:n]), e.limit)[n:]
+		e.buf = append(e.buf[:0], appendBounded(e.buf, langsmith.Raw(e.buf[:n:n]), e.limit)[n:]...)
 	}
 	if e.clipped {
 		*notes |= ContentTruncated

@@ -24,22 +24,25 @@ const (
 // stringPool turns texts that alias a page into strings of their own. Small ones share chunks, repeated ones
 // are kept once. It is not safe for concurrent use.
 type stringPool struct {
-	free []byte // what is left of the chunk, empty with room behind it
+	// chunk is the memory that small strings share, up to its length. It stays in place while it fills, because the
+	// garbage collector would have to be told of every pointer that is written.
+	chunk []byte
+	lent  int // how often room was called without take
 	// recent holds each string at the place that its bytes give. A newer one takes the place of an older one, which
 	// is cheaper than any table that grows, and bounded.
 	recent [recentStrings]string
 }
 
-// room lends memory to append about n bytes to. What was appended goes to take, before room is called again.
+// room lends memory to append about n bytes to. What was appended goes to take, whatever it has become.
 func (p *stringPool) room(n int) []byte {
-	if n > maxShared {
-		return memory(n)
+	p.lent++
+	if n > maxShared || p.lent > 1 { // what is left of the chunk is lent once
+		return memory(max(n, 1))
 	}
-	b := p.free
-	if p.free = nil; cap(b) < n {
-		b = memory(chunkSize)
+	if cap(p.chunk)-len(p.chunk) < n {
+		p.chunk = memory(chunkSize)
 	}
-	return b
+	return p.chunk[len(p.chunk):]
 }
 
 // memory allocates n bytes. Unlike make, a builder does not clear them first, which costs as much as filling them.
@@ -50,17 +53,17 @@ func memory(n int) []byte {
 	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
 }
 
-// take makes a string of b, which began as room. Nobody may write to b any more.
+// take makes a string of b: what room lent, with more at its end, or moved to memory of its own. Nobody may write to b any
+// more.
 func (p *stringPool) take(b []byte) string {
-	used, spare := len(b), cap(b)-len(b)
+	p.lent--
+	used, rest := len(b), p.chunk[len(p.chunk):]
 	switch {
-	case cap(b) <= chunkSize:
-		if spare > cap(p.free) {
-			p.free = b[used:]
-		}
-	case used <= maxShared || spare > used/4:
+	case cap(rest) > 0 && unsafe.SliceData(b) == unsafe.SliceData(rest):
+		p.chunk = p.chunk[:len(p.chunk)+used]
+	case cap(b)-used > used/4:
 		// It would keep too much memory.
-		return p.bytes(b)
+		return string(b)
 	}
 	return unsafe.String(unsafe.SliceData(b), used)
 }
