@@ -51,6 +51,7 @@ func serve(args []string) {
 	simulator := fs.String("simulator", "", "URL of the simulator")
 	count := fs.Int64("count", 0, "number of runs in the past; 0 for live ones")
 	rate := fs.Float64("rate", 0, "live runs a second")
+	past := fs.Duration("past", 0, "how long there have been live runs already")
 	zip := fs.Bool("gzip", true, "compress pages")
 	_ = fs.Parse(args)
 	target, err := url.Parse(*simulator)
@@ -62,7 +63,7 @@ func serve(args []string) {
 	case *count > 0: // between 55 and 5 minutes ago
 		a.base, a.gap = time.Now().Add(-55*time.Minute), 50*time.Minute/time.Duration(*count)
 	case *rate > 0:
-		a.base, a.gap = time.Now(), time.Duration(float64(time.Second) / *rate)
+		a.base, a.gap = time.Now().Add(-*past), time.Duration(float64(time.Second) / *rate)
 	default:
 		a.base, a.gap = time.Now().Add(1000*time.Hour), time.Hour
 	}

@@ -11,13 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 )
 
 func main() {
 	repo := flag.String("repo", "..", "the checkout, with the built binaries in bin/")
-	only := flag.String("only", "", "run this scenario only")
-	profile := flag.String("profile", "", "write a CPU profile of each scenario into this `folder`")
+	only := flag.String("only", "", "run the scenarios whose names begin like this, without the SDK's")
+	profile := flag.String("profile", "", "write profiles of CPU and heap of each scenario into this `folder`")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "collector measures the whole collector beside a script with the official SDK.")
 		flag.PrintDefaults()
@@ -42,7 +43,7 @@ func run(repo, only, profile string) error {
 	fmt.Fprintln(table, "scenario\tB/run\truns/s\tCPU of a core\tgoal\tus CPU/run\truns/s per core\tgoal\tRSS\tgoal\tanonymous")
 	results := map[string]result{}
 	for _, s := range scenarios {
-		if only != "" && s.name != only {
+		if !strings.HasPrefix(s.name, only) {
 			continue
 		}
 		r, err := s.measure(repo, profile)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -19,9 +20,11 @@ type scenario struct {
 	name  string
 	api   string // version
 	gzip  bool
-	count int64   // of runs in the past: how fast they are read
-	rate  float64 // of live runs a second: what they cost
-	every string  // collection_interval
+	count int64         // of runs in the past: how fast they are read
+	rate  float64       // of live runs a second: what they cost
+	past  time.Duration // how long they have been coming already, at most initial_lookback
+	every string        // collection_interval
+	slim  bool          // in the collector that has no more than this needs
 
 	perCore, cpu, rss float64 // goals; cpu in percent of a core, rss in MB
 }
@@ -35,8 +38,11 @@ var scenarios = []scenario{
 	{name: "catch up, v2, gzip", api: "v2", gzip: true, count: catchUp, every: "30s", perCore: 25_000},
 	{name: "catch up, v2, identity", api: "v2", count: catchUp, every: "30s", perCore: 40_000},
 	{name: "catch up, v1, gzip", api: "v1", gzip: true, count: catchUp / 4, every: "30s"},
-	{name: "150 runs/s, v1, gzip", api: "v1", gzip: true, rate: 150, every: "10s", cpu: 2, rss: 80},
-	{name: "3000 runs/s, v2, gzip", api: "v2", gzip: true, rate: 3000, every: "10s", cpu: 20, rss: 100},
+	{name: "150 runs/s, v1, gzip", api: "v1", gzip: true, rate: 150, every: "10s", cpu: 2},
+	{name: "150 runs/s, v1, gzip, slim", api: "v1", gzip: true, rate: 150, every: "10s", slim: true, cpu: 2, rss: 80},
+	{name: "150 runs/s, v1, gzip, slim, 20 minutes later", api: "v1", gzip: true, rate: 150, past: 20 * time.Minute, every: "10s", slim: true, cpu: 2},
+	{name: "3000 runs/s, v2, gzip", api: "v2", gzip: true, rate: 3000, every: "10s", cpu: 20},
+	{name: "3000 runs/s, v2, gzip, slim", api: "v2", gzip: true, rate: 3000, every: "10s", slim: true, cpu: 20, rss: 100},
 	{name: "idle project", api: "v2", gzip: true, every: "10s", cpu: 0.5},
 }
 
@@ -87,7 +93,7 @@ func (s scenario) measure(repo, profile string) (result, error) {
 		return result{}, err
 	}
 	defer os.RemoveAll(dir)
-	server, err := startServers(repo, "-count", fmt.Sprint(s.count), "-rate", fmt.Sprint(s.rate), fmt.Sprintf("-gzip=%t", s.gzip))
+	server, err := startServers(repo, "-count", fmt.Sprint(s.count), "-rate", fmt.Sprint(s.rate), "-past", s.past.String(), fmt.Sprintf("-gzip=%t", s.gzip))
 	if err != nil {
 		return result{}, err
 	}
@@ -98,7 +104,11 @@ func (s scenario) measure(repo, profile string) (result, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return result{}, err
 	}
-	cmd := exec.Command(filepath.Join(repo, "bin", "otelcol-langsmith"), "--config", path)
+	binary := filepath.Join(repo, "bin", "otelcol-langsmith")
+	if s.slim {
+		binary = filepath.Join(repo, "bench", "collector", "slim", "slim")
+	}
+	cmd := exec.Command(binary, "--config", path)
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -113,12 +123,17 @@ func (s scenario) measure(repo, profile string) (result, error) {
 	if s.count == 0 {
 		begin, finish = s.rate*10, s.rate*10
 	}
+	if s.past > 0 {
+		if err := c.caughtUp(s); err != nil {
+			return result{}, fmt.Errorf("%w:\n%s", err, log.String())
+		}
+	}
 	from, err := c.until(begin, 0)
 	if err != nil {
 		return result{}, fmt.Errorf("%w:\n%s", err, log.String())
 	}
 	if profile != "" {
-		go takeProfile(profile, s.name, pprof)
+		go takeProfile(profile, s.name+" cpu", pprof, "profile?seconds=10")
 	}
 	wait := time.Duration(0)
 	if s.count == 0 {
@@ -127,6 +142,9 @@ func (s scenario) measure(repo, profile string) (result, error) {
 	to, err := c.until(finish, wait)
 	if err != nil {
 		return result{}, fmt.Errorf("%w:\n%s", err, log.String())
+	}
+	if profile != "" {
+		takeProfile(profile, s.name+" heap", pprof, "heap")
 	}
 	return result{runs: to.runs - from.runs, elapsed: to.at.Sub(from.at), cpu: to.cpu - from.cpu, rss: c.most, anon: c.anon, size: server.size()}, nil
 }
@@ -137,6 +155,25 @@ type measured struct {
 	ended          chan struct{}
 	most           float64 // MB resident
 	anon           float64 // MB of it that is not of files
+}
+
+// caughtUp waits until the process has read what was there when it began, and until it had time to give back the memory
+// that this took, which does not count.
+func (m *measured) caughtUp(s scenario) error {
+	const behind = 20 * time.Second // what polling leaves unread at any time
+	now := sample{at: time.Now()}
+	for begin := now.at; now.runs < s.rate*(s.past+now.at.Sub(begin)-behind).Seconds(); {
+		if time.Since(begin) > 10*time.Minute {
+			return fmt.Errorf("not caught up within 10 minutes: %.0f runs", now.runs)
+		}
+		var err error
+		if now, err = m.until(1, time.Second); err != nil {
+			return err
+		}
+	}
+	_, err := m.until(1, live)
+	m.most, m.anon = 0, 0
+	return err
 }
 
 type sample struct {
@@ -224,8 +261,8 @@ func residentMB(pid int, what string) (float64, error) {
 	return kb * 1024 / 1e6, err
 }
 
-func takeProfile(folder, name string, port int) {
-	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/profile?seconds=10", port))
+func takeProfile(folder, name string, port int, what string) {
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/%s", port, what))
 	if err != nil {
 		return
 	}
@@ -312,11 +349,13 @@ func (s script) print(w io.Writer, r, ours result) {
 		100*r.cpu.Seconds()/r.elapsed.Seconds(), r.perRun(), r.runs/r.cpu.Seconds(), beside, r.rss)
 }
 
+// freePort returns a port below those that outgoing connections take, so that none takes it before the collector does.
 func freePort() int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
+	for {
+		port := 20_000 + rand.IntN(10_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -82,6 +82,18 @@ func TestVersionsAreInStep(t *testing.T) {
 	}
 	require.NotEmpty(t, versions)
 
+	slim, err := os.ReadFile(filepath.Join(dir, "bench", "collector", "builder-config.yaml"))
+	require.NoError(t, err)
+	held := 0
+	for line := range strings.Lines(string(slim)) {
+		if mod, ok := strings.CutPrefix(strings.TrimSpace(line), "- gomod: "); ok {
+			name, version, _ := strings.Cut(mod, " ")
+			assert.Equal(t, versions[name], version, "%s in the manifest of the benchmark", name)
+			held++
+		}
+	}
+	require.NotZero(t, held)
+
 	for _, file := range []string{"go.mod", "cmd/otelcol-langsmith/go.mod", "bench/go.mod"} {
 		data, err := os.ReadFile(filepath.Join(dir, file))
 		require.NoError(t, err)
