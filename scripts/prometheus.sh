@@ -18,11 +18,11 @@ mkdir -p bin
 work=$(mktemp -d "$PWD/bin/prometheus.XXXXXX") # of its own, so that two that fetch at once do not meet
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-if ! apt-get download prometheus >log 2>&1; then
+if ! timeout 120 apt-get download prometheus >log 2>&1; then
 	# The system has no list of packages, as in most containers: use one of our own, which needs no root.
 	mkdir -p lists/partial cache/archives/partial
 	own=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User=)
-	{ apt-get "${own[@]}" update && apt-get "${own[@]}" download prometheus; } >log 2>&1 ||
+	{ timeout 120 apt-get "${own[@]}" update && timeout 120 apt-get "${own[@]}" download prometheus; } >log 2>&1 ||
 		{ echo "no $name on the PATH, and Debian's package cannot be fetched: $(grep -m 1 -E "^(Err:|W:|E:)" log)" >&2; exit 1; }
 fi
 dpkg-deb -x prometheus_*.deb unpacked
