@@ -52,7 +52,8 @@ cat <<'EOF'
 
 # Metrics: the connector, which makes six families of instruments of every model call, beside others that derive
 # metrics from spans. Batches of 1,000 new spans, 8 dimensions. Times are of processors, garbage collection included, and
-# factors the median of rounds in which the connectors take turns: how many times longer the others take.
+# factors the median of rounds in which the connectors take turns: how many times longer the others take. A ! is behind a
+# goal that is missed.
 EOF
 {
 	go test ./llmmetrics -run '^$' -bench '^Benchmark(Ratios|Retained|Blocked|TwoCores)$' -benchtime 1x "$@"
@@ -65,7 +66,10 @@ EOF
 	}
 	/^(FAIL|---|panic)/ { print; failed = 1 }
 	function line(what, key, goal, beside) {
-		if (key in value) printf "%-66s %8.4g   %-8s %s\n", what, value[key], goal, beside
+		if (key in value) printf "%-66s %8.4g   %-8s%s %s\n", what, value[key], goal, missed(value[key], goal), beside
+	}
+	function missed(v, goal) {
+		return goal ~ /^>=/ && v < substr(goal, 4) + 0 || goal ~ /^<=/ && v > substr(goal, 4) + 0 ? "!" : " "
 	}
 	function other(key) { return key in value ? sprintf("spanmetrics %.4g", value[key]) : "" }
 	END {
