@@ -12,6 +12,7 @@ if ! go tool -modfile=tools/go.mod builder --config builder-config.yaml --skip-c
 	grep -q 'failed to update go.mod' "$log" || { cat "$log" >&2; exit 1; }
 fi
 cd cmd/otelcol-langsmith
+gofmt -w ./*.go # the builder leaves its imports unsorted
 go mod edit -go=1.26.0
 go mod tidy -e >"$log" 2>&1
 go build -mod=readonly -o /dev/null . || { cat "$log" >&2; exit 1; }

@@ -120,13 +120,17 @@ func (t *rowTable) with(v2 bool, selects json.RawMessage) ([]row, error) {
 		if texts[id] == nil {
 			return nil, fmt.Errorf("the simulator does not tell run %s any more", id)
 		}
-		rows = append(rows, newRow(texts[id], number))
+		r, err := newRow(texts[id], number)
+		if err != nil {
+			return nil, fmt.Errorf("run %s: %w", id, err)
+		}
+		rows = append(rows, r)
 	}
 	t.known[key] = rows
 	return rows, nil
 }
 
-func newRow(text []byte, number map[string]int) row {
+func newRow(text []byte, number map[string]int) (row, error) {
 	r := row{text: text}
 	for _, at := range ids.FindAllIndex(text, -1) {
 		if n := number[string(text[at[0]:at[1]])]; n > 0 {
@@ -134,25 +138,30 @@ func newRow(text []byte, number map[string]int) row {
 		}
 	}
 	var begin time.Time
-	parse := func(s string) time.Time {
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999"} {
-			if v, err := time.Parse(layout, s); err == nil {
-				return v
-			}
+	parse := func(s string) (time.Time, error) {
+		if v, err := time.Parse(time.RFC3339Nano, s); err == nil {
+			return v, nil
 		}
-		panic("no time: " + s)
+		return time.Parse("2006-01-02T15:04:05.999999", s)
 	}
 	found := times.FindAllSubmatchIndex(text, -1)
 	for _, at := range found {
 		if bytes.HasPrefix(text[at[0]:], []byte(`"start_time"`)) {
-			begin = parse(string(text[at[2]:at[3]]))
+			var err error
+			if begin, err = parse(string(text[at[2]:at[3]])); err != nil {
+				return row{}, err
+			}
 		}
 	}
 	for _, at := range found {
 		value := string(text[at[2]:at[3]])
 		p := patch{at: at[2], length: at[3] - at[2]}
 		if !begin.IsZero() {
-			p.after = max(0, min(parse(value).Sub(begin), settled-time.Millisecond))
+			v, err := parse(value)
+			if err != nil {
+				return row{}, err
+			}
+			p.after = max(0, min(v.Sub(begin), settled-time.Millisecond))
 		}
 		for _, zone := range []string{"Z", "+00:00"} {
 			if strings.HasSuffix(value, zone) {
@@ -162,7 +171,7 @@ func newRow(text []byte, number map[string]int) row {
 		r.patches = append(r.patches, p)
 	}
 	sort.Slice(r.patches, func(i, j int) bool { return r.patches[i].at < r.patches[j].at })
-	return r
+	return r, nil
 }
 
 // append writes the row as it is told of another instance, which started then.

@@ -297,15 +297,16 @@ func TestDatadogQuery(t *testing.T) {
 		{metric: "errors", tags: tags("model:a"), kind: 1, value: 2},
 	}}
 	for query, want := range map[string]datadogAnswer{
-		"count:latency{*}.as_count()":                      {"": 6},
-		"sum:latency{kind:x} by {model}.as_count()":        {"a": 6, "b": 2},
-		"avg:latency{!kind:y} by {kind,model}":             {"x a": 2, "x b": 1},
-		"p95:latency{*}":                                   {"": 1},
-		"count:latency{kind IN (x, y),model:a}.as_count()": {"": 4},
+		"count:latency{*}.as_count()":                                                {"": 6},
+		"sum:latency{kind:x} by {model}.as_count()":                                  {"a": 6, "b": 2},
+		"avg:latency{!kind:y} by {kind,model}":                                       {"x a": 2, "x b": 1},
+		"p95:latency{*}":                                                             {"": 1},
+		"count:latency{kind IN (x, y),model:a}.as_count()":                           {"": 4},
+		"default_zero(sum:errors{model:b}.as_count()) / count:latency{*}.as_count()": {"": 0},
+		"top(count:latency{model:*} by {model}.as_count(), 1, 'sum', 'desc')":        {"a": 4},
+		"1 - (sum:errors{*}.as_count() + 1) / count:latency{*}.as_count()":           {"": 0.5},
+
 		"sum:errors{*} by {model}.as_count()\n  / count:latency{*} by {model}.as_count()": {"a": 0.5},
-		"default_zero(sum:errors{model:b}.as_count()) / count:latency{*}.as_count()":      {"": 0},
-		"top(count:latency{model:*} by {model}.as_count(), 1, 'sum', 'desc')":             {"a": 4},
-		"1 - (sum:errors{*}.as_count() + 1) / count:latency{*}.as_count()":                {"": 0.5},
 	} {
 		got, err := datadogQuery(intake, query)
 		require.NoError(t, err, query)

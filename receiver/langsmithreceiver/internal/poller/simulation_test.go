@@ -1,15 +1,12 @@
 package poller
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +15,6 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
@@ -346,128 +342,6 @@ func (s *sink) set(before func(int) error, after func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before, s.after = before, after
-}
-
-// disk is a storage that survives its clients.
-type disk struct {
-	mu     sync.Mutex
-	values map[string][]byte
-}
-
-// size is how many values there are, and how large they are with their keys.
-func (d *disk) size() (values, bytes int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for key, value := range d.values {
-		bytes += len(key) + len(value)
-	}
-	return len(d.values), bytes
-}
-
-// client writes to a disk until it is frozen, which is how a process looks from outside that was killed.
-type client struct {
-	*disk
-	*ledger // may be nil
-	frozen  bool
-	fault   func() error
-	wrote   func()
-	writes  int
-	held    chan struct{}
-}
-
-var _ storage.Client = (*client)(nil)
-
-func (c *client) freeze() {
-	c.disk.mu.Lock()
-	defer c.disk.mu.Unlock()
-	c.frozen = true
-}
-
-func (c *client) breaks(fault func() error) {
-	c.disk.mu.Lock()
-	defer c.disk.mu.Unlock()
-	c.fault = fault
-}
-
-// holdWrite has the next write wait before it is carried out, as that of a process that is paused.
-func (c *client) holdWrite(until chan struct{}) {
-	c.disk.mu.Lock()
-	defer c.disk.mu.Unlock()
-	c.held = until
-}
-
-func (c *client) Get(ctx context.Context, key string) ([]byte, error) {
-	op := storage.GetOperation(key)
-	err := c.Batch(ctx, op)
-	return op.Value, err
-}
-
-func (c *client) Set(ctx context.Context, key string, value []byte) error {
-	return c.Batch(ctx, storage.SetOperation(key, value))
-}
-
-func (c *client) Delete(ctx context.Context, key string) error {
-	return c.Batch(ctx, storage.DeleteOperation(key))
-}
-
-func (c *client) Close(context.Context) error { return nil }
-
-func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	write := slices.ContainsFunc(ops, func(op *storage.Operation) bool { return op.Type != storage.Get })
-	c.disk.mu.Lock()
-	defer c.disk.mu.Unlock()
-	if held := c.held; write && held != nil {
-		c.disk.mu.Unlock()
-		<-held
-		c.disk.mu.Lock()
-	}
-	if write {
-		c.writes++
-		if c.frozen {
-			return errors.New("killed")
-		}
-		if c.fault != nil {
-			if err := c.fault(); err != nil {
-				return err
-			}
-		}
-	}
-	for _, op := range ops {
-		switch op.Type {
-		case storage.Get:
-			op.Value = slices.Clone(c.values[op.Key])
-		case storage.Set:
-			c.values[op.Key] = slices.Clone(op.Value)
-			if _, project, ok := strings.Cut(op.Key, "/project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
-				c.stored(project, c.holds(op.Key+"/seen/"))
-			}
-		case storage.Delete:
-			delete(c.values, op.Key)
-		}
-	}
-	if write && c.wrote != nil {
-		c.wrote()
-	}
-	return nil
-}
-
-// holds returns whether a run is among those that the values under a prefix remember. It needs the disk's lock.
-func (d *disk) holds(prefix string) func(id string) bool {
-	return func(id string) bool {
-		u, err := langsmith.ParseUUID(id)
-		if err != nil {
-			return false
-		}
-		for key, value := range d.values {
-			if strings.HasPrefix(key, prefix) && bytes.Contains(value, u[:]) {
-				return true
-			}
-		}
-		return false
-	}
 }
 
 // world is a server, a pipeline and a disk, through which pollers come and go.
