@@ -73,8 +73,7 @@ func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, nex
 type tracesToMetrics struct {
 	*shell
 
-	spans     *spanReader
-	finishing sync.Mutex
+	spans *spanReader
 }
 
 func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics) (*tracesToMetrics, error) {
@@ -97,9 +96,6 @@ func newTracesToMetrics(set connector.Settings, cfg *Config, next consumer.Metri
 
 // finish counts the traces and threads that are complete.
 func (c *tracesToMetrics) finish(ctx context.Context, now pcommon.Timestamp, final bool) {
-	// The ends of threads must be noted in their order.
-	c.finishing.Lock()
-	defer c.finishing.Unlock()
 	var ends ends
 	err := c.noted(ctx, func(n *note) {
 		// What is open is kept for the next start, where there is a storage.
@@ -167,21 +163,13 @@ func (c *shell) keep(ctx context.Context, client storage.Client) error {
 	return nil
 }
 
-// noted counts something and notes it in the storage, if there is one. When the storage has failed for long, nothing is
-// counted: what comes would fill the memory.
+// noted counts something and notes it in the storage, if there is one.
 func (c *shell) noted(ctx context.Context, count func(*note)) error {
 	if c.keeper == nil {
 		count(nil)
 		return nil
 	}
-	c.keeper.batches.RLock()
-	defer c.keeper.batches.RUnlock()
-	if err := c.keeper.ready(ctx); err != nil {
-		return err
-	}
-	var n note
-	count(&n)
-	return c.keeper.write(ctx, &n)
+	return c.keeper.count(ctx, count)
 }
 
 // Shutdown delivers what is left and saves the totals.

@@ -22,14 +22,13 @@ type keeper struct {
 	client storage.Client
 	memory kept
 
-	// batches is held for reading while a batch is counted and noted, and for writing while totals are saved.
-	batches sync.RWMutex
-
-	mu         sync.Mutex // one note after another, so that there is never a gap
-	generation uint64     // of the saved totals
-	notes      uint64     // since they were saved
-	size       int        // of the notes
-	unwritten  []byte     // what could not be noted
+	// mu is held while a batch is counted and noted, and while totals are saved: notes are in the order of what they tell.
+	// What a batch counts depends on the batches before it, so a kill between the two notes must never leave the later one.
+	mu         sync.Mutex
+	generation uint64 // of the saved totals
+	notes      uint64 // since they were saved
+	size       int    // of the notes
+	unwritten  []byte // what could not be noted
 
 	// What the last save took.
 	memorySize, stateSize int
@@ -142,11 +141,24 @@ func (k *keeper) replay(notes []byte, engine *llmmetrics.Engine) bool {
 	return !c.failed
 }
 
-// write writes a note. When it fails, the note goes with the next one: its batch is counted already, and known when it
-// comes again.
-func (k *keeper) write(ctx context.Context, n *note) error {
+// count counts something and notes it. When the storage has failed for long, nothing is counted: what comes would fill
+// the memory.
+func (k *keeper) count(ctx context.Context, count func(*note)) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(k.unwritten) >= maxUnwritten {
+		if err := k.write(ctx, &note{}); err != nil {
+			return err
+		}
+	}
+	var n note
+	count(&n)
+	return k.write(ctx, &n)
+}
+
+// write writes a note; it needs the lock. When it fails, the note goes with the next one: its batch is counted already,
+// and known when it comes again.
+func (k *keeper) write(ctx context.Context, n *note) error {
 	if n.empty() && len(k.unwritten) == 0 {
 		return nil
 	}
@@ -162,17 +174,6 @@ func (k *keeper) write(ctx context.Context, n *note) error {
 	return nil
 }
 
-// ready fails when so much could not be noted that no more can be counted for now.
-func (k *keeper) ready(ctx context.Context) error {
-	k.mu.Lock()
-	full := len(k.unwritten) >= maxUnwritten
-	k.mu.Unlock()
-	if !full {
-		return nil
-	}
-	return k.write(ctx, &note{})
-}
-
 // due reports whether there are so many notes that totals should be saved.
 func (k *keeper) due() bool {
 	k.mu.Lock()
@@ -182,8 +183,8 @@ func (k *keeper) due() bool {
 
 // save saves all totals and deletes the notes, in one write.
 func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
-	k.batches.Lock()
-	defer k.batches.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	// Grown step by step, a state of megabytes would leave several times its size as garbage.
 	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
 	k.memorySize = len(memory)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,6 +183,60 @@ func TestTotalsSurviveKills(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHalvesOfCallsInConcurrentBatchesSurviveKills sends the two spans of each call in batches of their own, at the same
+// time. A kill falls between the notes of some, and what was not acknowledged comes again.
+func TestHalvesOfCallsInConcurrentBatchesSurviveKills(t *testing.T) {
+	const calls, lives = 100, 20
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	cfg.InitialZero = InitialZeroOff
+	sink := &consumertest.MetricsSink{}
+	start := func() *tracesToMetrics {
+		store.fail = nil
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), host))
+		return c
+	}
+	half := func(life, call, half int) ptrace.Traces {
+		td := chat("gpt")
+		span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+		span.SetTraceID(pcommon.TraceID{1, byte(life), byte(call)})
+		span.SetSpanID(pcommon.SpanID{byte(half + 1)})
+		span.SetParentSpanID(pcommon.SpanID{byte(half)}) // the outermost has none
+		return td
+	}
+	c := start()
+	for life := range lives {
+		killAt, notes := (life*37)%(2*calls), 0 // store calls fail one after another
+		store.fail = func() bool { notes++; return notes > killAt }
+		var lost sync.Map
+		for call := range calls {
+			var halves sync.WaitGroup
+			for h := range 2 {
+				halves.Go(func() {
+					if c.ConsumeTraces(t.Context(), half(life, call, h)) != nil {
+						lost.Store([2]int{call, h}, true)
+					}
+				})
+			}
+			halves.Wait()
+		}
+		die(c.shell)
+		c = start()
+		for call := range calls {
+			for h := range 2 {
+				if _, again := lost.Load([2]int{call, h}); again {
+					require.NoError(t, c.ConsumeTraces(t.Context(), half(life, call, h)))
+				}
+			}
+		}
+	}
+	require.NoError(t, c.Shutdown(t.Context()))
+	count, _, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricOperationDuration)
+	assert.EqualValues(t, lives*calls, count)
 }
 
 // TestFailingStorageDoesNotFillMemory lets the storage fail for as long as it takes many batches to come that nobody sends

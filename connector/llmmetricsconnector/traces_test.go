@@ -168,7 +168,7 @@ func TestEachTraceIsMeasuredOnce(t *testing.T) {
 // no flush before the collector is killed.
 func TestTracesBeyondTheBoundDoNotWaitForAFlush(t *testing.T) {
 	cfg, host := storing(&memory{values: map[string][]byte{}})
-	cfg.Traces.Enabled, cfg.Traces.MaxOpen = true, 10
+	cfg.Traces.Enabled, cfg.Traces.MaxOpen = true, 2
 	cfg.Threads.Enabled, cfg.Threads.MaxOpen = true, 5
 	cfg.InitialZero = InitialZeroOff
 	sink := &consumertest.MetricsSink{}
