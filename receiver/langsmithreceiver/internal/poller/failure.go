@@ -52,12 +52,31 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
+// throttlePatience is how long nothing but refusals for the rate limit is normal weather. A refusal pauses requests for ten
+// seconds or as long as it says, so what lasts longer was refused again.
+const throttlePatience = 15 * time.Second
+
+// throttling is since when requests are refused for the rate limit and nothing else, zero when they are not.
+type throttling struct{ since time.Time }
+
+// ended notes how a request ended at this time, and reports whether only the rate limit refuses requests, and not for long.
+func (t *throttling) ended(err error, now time.Time) (normal bool) {
+	if !throttled(err) {
+		t.since = time.Time{}
+		return false
+	}
+	if t.since.IsZero() {
+		t.since = now
+	}
+	return now.Sub(t.since) < throttlePatience
+}
+
 // complain tells the log and the status what is wrong and what helps. Project is empty when no single one is
 // concerned.
 func (p *Poller) complain(key, project, message string, err error, fields ...zap.Field) {
-	if throttled(err) { // normal weather: the request metrics and the lag show it
-		p.Logger.Debug("LangSmith asks to slow down", zap.Duration("retry_after", retryAfter(err)))
-		return
+	if throttled(err) {
+		message = "LangSmith keeps refusing requests for the rate limit of this key: nothing is lost, but spans come late until it lets some through; " +
+			"look what else uses the key, or use one of its own"
 	}
 	permanent := false
 	switch classify(err) {

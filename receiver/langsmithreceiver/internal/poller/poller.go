@@ -165,14 +165,18 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 	})
 	failures := backoff{first: time.Second, most: time.Minute}
+	var throttling throttling
 	for ctx.Err() == nil {
 		err := p.discover(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		pause := max(discoveryInterval, p.Cursor.Interval)
+		normal := throttling.ended(err, time.Now())
 		if err != nil {
-			p.complain("api", "", "LangSmith cannot be read; trying again", err)
+			if !normal {
+				p.complain("api", "", "LangSmith cannot be read; trying again", err)
+			}
 			pause = failures.next(retryAfter(err), p.chance())
 		} else {
 			failures.reset()

@@ -152,27 +152,55 @@ func TestOneProjectThatFailsDoesNotStopOthers(t *testing.T) {
 	}
 }
 
-// TestRateLimitsAreNoProblem checks that Retry-After is kept and that nobody is alarmed.
+// TestRateLimitsAreNoProblem checks that Retry-After is kept, and that nobody is alarmed before nothing else comes for long.
 func TestRateLimitsAreNoProblem(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.InfoLevel)
-		w := newWorld(t)
-		w.log = zap.New(core)
-		var last atomic.Int64
-		w.server.fault = func(langsmith.RunQuery) (int, error) {
-			now := time.Now().Unix()
-			if before := last.Swap(now); before != 0 && before != now { // what goes out together is refused together
-				assert.GreaterOrEqual(t, now-before, int64(20))
-			}
-			return -1, &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: 20 * time.Second}
-		}
-		w.start()
-		time.Sleep(5 * time.Minute)
-		assert.Greater(t, w.queries(), 4)
-		assert.NotEqual(t, componentstatus.StatusRecoverableError, w.lastStatus())
-		w.stop()
-		assert.Empty(t, logs.FilterLevelExact(zap.WarnLevel).All())
-	})
+	refusal := &langsmith.Error{Op: "query runs", StatusCode: http.StatusTooManyRequests, RetryAfter: 20 * time.Second}
+	for name, refuse := range map[string]func(w *world, fault func(langsmith.RunQuery) (int, error)){
+		"a query": func(w *world, fault func(langsmith.RunQuery) (int, error)) { w.server.fault = fault },
+		"the list of projects": func(w *world, fault func(langsmith.RunQuery) (int, error)) {
+			w.server.list = func() error { _, err := fault(langsmith.RunQuery{}); return err }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := observer.New(zap.InfoLevel)
+				w := newWorld(t)
+				w.log = zap.New(core)
+				var last, requests atomic.Int64
+				var always atomic.Bool
+				refuse(w, func(langsmith.RunQuery) (int, error) {
+					now, n := time.Now().Unix(), requests.Add(1)
+					if before := last.Load(); before != 0 && before != now { // what goes out together is refused together
+						assert.GreaterOrEqual(t, now-before, int64(20))
+					}
+					if !always.Load() && n%2 == 0 {
+						last.Store(0)
+						return 0, nil
+					}
+					last.Store(now)
+					return -1, refusal
+				})
+				w.start()
+				time.Sleep(time.Hour)
+				assert.Greater(t, requests.Load(), int64(20))
+				assert.NotEqual(t, componentstatus.StatusRecoverableError, w.lastStatus())
+				assert.Empty(t, logs.FilterLevelExact(zap.WarnLevel).All())
+
+				always.Store(true)
+				time.Sleep(5 * time.Minute)
+				assert.Equal(t, componentstatus.StatusRecoverableError, w.lastStatus())
+				warnings := logs.FilterLevelExact(zap.WarnLevel).TakeAll()
+				require.Len(t, warnings, 1)
+				assert.Contains(t, warnings[0].Message, "rate limit")
+
+				always.Store(false)
+				time.Sleep(20 * time.Minute)
+				assert.Equal(t, componentstatus.StatusOK, w.lastStatus())
+				w.stop()
+				assert.Equal(t, 1, logs.FilterMessage("LangSmith can be read again").Len())
+			})
+		})
+	}
 }
 
 // TestAServerThatIgnoresCursors checks that a window is read to its end even if the server always sends page one.

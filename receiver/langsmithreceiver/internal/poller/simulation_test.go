@@ -74,6 +74,7 @@ type server struct {
 	deaf  func(q langsmith.RunQuery) bool
 	// fault decides about a request: an error, and after how many rows it strikes; -1 for before the first.
 	fault   func(q langsmith.RunQuery) (int, error)
+	list    func() error // decides about a request for the projects
 	queries int
 	counts  int
 	sums    int
@@ -126,6 +127,11 @@ func (s *server) Detect(context.Context) (langsmith.Server, error) {
 func (s *server) Projects(context.Context, langsmith.ProjectQuery) ([]langsmith.Project, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.list != nil {
+		if err := s.list(); err != nil {
+			return nil, err
+		}
+	}
 	return slices.Clone(s.projects), nil
 }
 

@@ -28,6 +28,7 @@ type worker struct {
 	// urgentAt and backgroundAt are when reading goes on after a failure.
 	urgent, background     backoff
 	urgentAt, backgroundAt time.Time
+	throttling             throttling
 
 	// delivery is the place of the one batch that is on its way to the pipeline.
 	delivery chan struct{}
@@ -159,6 +160,7 @@ func (w *worker) settle(task *cursor.Task, err error) {
 	if inBackground(task) {
 		wait, at = &w.background, &w.backgroundAt
 	}
+	normal := w.throttling.ended(err, time.Now())
 	if err == nil {
 		wait.reset()
 		w.mu.Unlock()
@@ -181,6 +183,9 @@ func (w *worker) settle(task *cursor.Task, err error) {
 		w.urgentAt, w.backgroundAt = later(w.urgentAt, end), later(w.backgroundAt, end)
 	}
 	w.mu.Unlock()
+	if normal { // the request metrics and the lag show it
+		return
+	}
 	w.complain(key, *w.name.Load(), "reading a LangSmith project failed; trying again", err, zap.String("project", *w.name.Load()),
 		zap.Stringer("task", task.Kind))
 }
