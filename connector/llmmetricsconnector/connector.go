@@ -215,17 +215,17 @@ func (c *shell) run() {
 // everything again.
 func (c *shell) halt(ctx context.Context) (err error) {
 	c.shutdown.Do(func() {
-		if c.stop != nil {
-			c.stop()
-			select {
-			case <-c.stopped:
-			case <-ctx.Done():
-				err = ctx.Err()
-				return
-			}
-			err = c.flush(ctx, true)
+		defer c.telemetry.builder.Shutdown()
+		if c.stop == nil {
+			return
 		}
-		c.telemetry.builder.Shutdown()
+		c.stop()
+		select {
+		case <-c.stopped:
+			err = c.flush(ctx, true)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	})
 	return err
 }

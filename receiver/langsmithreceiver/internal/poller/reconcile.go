@@ -91,7 +91,7 @@ func (l *lane) reconcile(ctx context.Context, task *cursor.Task) error {
 	explained, changed := true, false
 	if otherUsage {
 		explained, changed = l.explain(task, sum, used, theirs)
-		if !explained && l.retries(task) {
+		if !explained && l.patient(task) && l.retries(task) {
 			l.stopTask(task)
 			return nil
 		}

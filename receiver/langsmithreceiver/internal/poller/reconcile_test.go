@@ -348,6 +348,31 @@ func TestSumsThatNeverAgree(t *testing.T) {
 	})
 }
 
+// TestAnHourIsToldBeforeItIsForgotten has sums that do not agree come so late that the hour is not read once more.
+func TestAnHourIsToldBeforeItIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCompared(t)
+		c.hours(1, 30, nil)
+		end := c.server.rows[0].start.Add(time.Hour)
+		c.server.statsFault = func(langsmith.CountQuery) error {
+			if time.Since(end) <= 3*time.Hour+c.cursor.Lookback {
+				return status(http.StatusServiceUnavailable)
+			}
+			return nil
+		}
+		c.server.distort = func(sum *langsmith.UsageSum) {
+			if sum.Tokens.Value > 0 {
+				sum.Tokens.Value += 11
+			}
+		}
+		c.run(6*time.Hour, nil)
+		c.check("late sums")
+		assert.EqualValues(t, 1, c.value("reconcile_hours", "different"))
+		assert.EqualValues(t, 11, c.value("reconcile_token_difference", "unexplained"))
+		assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+	})
+}
+
 // TestCallsThatWrapCalls checks that a server which counts the two as one is not taken for wrong.
 func TestCallsThatWrapCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
