@@ -171,7 +171,7 @@ func (t *traceTable) forget(id pcommon.TraceID, now pcommon.Timestamp) {
 func (t *threadTable) forget(key threadKey) {
 	if th := t.open[key]; th != nil {
 		delete(t.open, key)
-		t.list.remove(th)
+		t.order.remove(th)
 	}
 }
 
@@ -182,8 +182,8 @@ func (t *traceTable) code(c *codec) {
 	t.seen = pcommon.Timestamp(seen)
 
 	var traces []*openTrace
-	for _, l := range []*traceList{&t.rooted, &t.others} {
-		for tr := l.front; tr != nil; tr = tr.next {
+	for _, l := range []*traceOrder{&t.rooted, &t.others} {
+		for tr := l.front; tr != nil; tr = tr.place.next {
 			traces = append(traces, tr)
 		}
 	}
@@ -209,7 +209,7 @@ func (t *traceTable) code(c *codec) {
 			continue
 		}
 		t.open[tr.id] = tr
-		t.listOf(tr).push(tr)
+		t.orderOf(tr).push(tr)
 	}
 
 	ring := append(t.closed.ring[t.closed.next:len(t.closed.ring):len(t.closed.ring)], t.closed.ring[:t.closed.next]...)
@@ -225,7 +225,7 @@ func (t *traceTable) code(c *codec) {
 
 	var threads []*openThread
 	if t.threads != nil {
-		for th := t.threads.list.front; th != nil; th = th.next {
+		for th := t.threads.order.front; th != nil; th = th.place.next {
 			threads = append(threads, th)
 		}
 	}
@@ -237,7 +237,7 @@ func (t *traceTable) code(c *codec) {
 		c.thread(th, t.attributes)
 		if c.reading && !c.failed && t.threads != nil && t.threads.open[th.key] == nil {
 			t.threads.open[th.key] = th
-			t.threads.list.push(th)
+			t.threads.order.push(th)
 		}
 	}
 }

@@ -21,8 +21,8 @@ type threadTable struct {
 	limit int
 
 	open    map[threadKey]*openThread
-	list    threadList
-	waiting map[threadID]int // traces that are open, by conversation
+	order   order[openThread, *openThread] // of their last turns
+	waiting map[threadID]int               // traces that are open, by conversation
 
 	last   string // the conversation of the last span that had one, and its id
 	lastID threadID
@@ -52,8 +52,10 @@ type openThread struct {
 	seen  pcommon.Timestamp // when the last turn was complete
 	why   traceEnd
 
-	prev, next *openThread
+	place place[openThread]
 }
+
+func (th *openThread) placed() *place[openThread] { return &th.place }
 
 // threadChange is a turn, or else the end of a thread.
 type threadChange struct {
@@ -125,7 +127,7 @@ func (t *threadTable) finish(tr *openTrace, attributes []string, now pcommon.Tim
 	n.start, n.end = tr.span()
 	done.changes = append(done.changes, threadChange{turn: n})
 	if t.open[n.key] == nil && len(t.open) >= t.limit {
-		t.close(t.list.front, traceLimit, done)
+		t.close(t.order.front, traceLimit, done)
 	}
 	t.add(n, now)
 }
@@ -136,7 +138,7 @@ func (t *threadTable) add(n *turn, now pcommon.Timestamp) {
 		th = &openThread{turn: *n}
 		t.open[n.key] = th
 	} else {
-		t.list.remove(th)
+		t.order.remove(th)
 		sums := th.turn
 		if first := cmp.Compare(n.start, th.start); first < 0 || first == 0 && bytes.Compare(n.trace[:], th.trace[:]) < 0 {
 			th.turn = *n
@@ -146,13 +148,13 @@ func (t *threadTable) add(n *turn, now pcommon.Timestamp) {
 	}
 	th.turns++
 	th.seen = now
-	t.list.push(th)
+	t.order.push(th)
 }
 
 func (t *threadTable) close(th *openThread, why traceEnd, done *finished) {
 	th.why = why
 	delete(t.open, th.key)
-	t.list.remove(th)
+	t.order.remove(th)
 	done.threads = append(done.threads, th)
 	done.changes = append(done.changes, threadChange{end: th.key})
 }
@@ -160,8 +162,8 @@ func (t *threadTable) close(th *openThread, why traceEnd, done *finished) {
 // take closes the threads that are complete as of now, or all of them.
 func (t *threadTable) take(now pcommon.Timestamp, all bool, done *finished) {
 	var next *openThread
-	for th := t.list.front; th != nil; th = next {
-		next = th.next
+	for th := t.order.front; th != nil; th = next {
+		next = th.place.next
 		idle := now >= th.seen && time.Duration(now-th.seen) >= t.idle
 		switch {
 		case all && !idle:
@@ -187,31 +189,4 @@ func (th *openThread) observe(obs *llmmetrics.Observation) {
 	if th.end != 0 && th.end >= th.start && th.end-th.start <= math.MaxInt64 {
 		obs.Duration = int64(th.end - th.start)
 	}
-}
-
-// threadList is a list of threads in the order in which their last turns came.
-type threadList struct{ front, back *openThread }
-
-func (l *threadList) push(th *openThread) {
-	th.prev, th.next = l.back, nil
-	if l.back != nil {
-		l.back.next = th
-	} else {
-		l.front = th
-	}
-	l.back = th
-}
-
-func (l *threadList) remove(th *openThread) {
-	if th.prev != nil {
-		th.prev.next = th.next
-	} else {
-		l.front = th.next
-	}
-	if th.next != nil {
-		th.next.prev = th.prev
-	} else {
-		l.back = th.prev
-	}
-	th.prev, th.next = nil, nil
 }

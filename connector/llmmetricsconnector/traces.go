@@ -24,8 +24,8 @@ type traceTable struct {
 
 	mu      sync.Mutex
 	open    map[pcommon.TraceID]*openTrace
-	rooted  traceList // whose root came, the one that was idle for longest first
-	others  traceList
+	rooted  traceOrder // whose root came, the one that was idle for longest first
+	others  traceOrder
 	closed  closedTraces
 	full    []*openTrace // closed because there were too many, and not taken yet
 	late    int64        // spans that came after their trace was closed
@@ -93,9 +93,13 @@ type openTrace struct {
 	seen  pcommon.Timestamp // when the last span came
 	why   traceEnd
 
-	list       *traceList
-	prev, next *openTrace
+	place place[openTrace]
 }
+
+func (tr *openTrace) placed() *place[openTrace] { return &tr.place }
+
+// traceOrder is of traces whose last spans came in this order.
+type traceOrder = order[openTrace, *openTrace]
 
 type traceLink struct{ span, parent uint64 }
 
@@ -145,8 +149,8 @@ func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
 				continue
 			}
 			last.seen = now
-			last.list.remove(last)
-			t.listOf(last).push(last)
+			t.orderOf(last).remove(last)
+			t.orderOf(last).push(last)
 		}
 		rooted := last.rooted
 		last.add(s, t.attributes)
@@ -154,8 +158,8 @@ func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
 			t.threads.expect(last, s)
 		}
 		if last.rooted != rooted {
-			last.list.remove(last)
-			t.listOf(last).push(last)
+			t.others.remove(last)
+			t.rooted.push(last)
 		}
 	}
 }
@@ -191,7 +195,7 @@ func (t *traceTable) crowded() bool {
 	return len(t.full) > t.limit
 }
 
-func (t *traceTable) listOf(tr *openTrace) *traceList {
+func (t *traceTable) orderOf(tr *openTrace) *traceOrder {
 	if tr.rooted {
 		return &t.rooted
 	}
@@ -204,7 +208,7 @@ func (t *traceTable) close(tr *openTrace, why traceEnd) *openTrace {
 		tr.why = traceNotGenAI
 	}
 	delete(t.open, tr.id)
-	tr.list.remove(tr)
+	t.orderOf(tr).remove(tr)
 	t.closed.add(tr.id)
 	return tr
 }
@@ -217,11 +221,11 @@ func (t *traceTable) take(now pcommon.Timestamp, all bool) (done finished) {
 	t.seen = max(t.seen, now)
 	done.traces, t.full = t.full, nil
 	for _, l := range []struct {
-		list *traceList
-		wait time.Duration
-		why  traceEnd
+		order *traceOrder
+		wait  time.Duration
+		why   traceEnd
 	}{{&t.rooted, t.idle, traceIdle}, {&t.others, t.timeout, traceTimeout}} {
-		for tr := l.list.front; tr != nil; tr = l.list.front {
+		for tr := l.order.front; tr != nil; tr = l.order.front {
 			switch {
 			case now >= tr.seen && time.Duration(now-tr.seen) >= l.wait:
 				done.traces = append(done.traces, t.close(tr, l.why))
@@ -427,33 +431,6 @@ func (tr *openTrace) depth() int64 {
 		deepest = max(deepest, d)
 	}
 	return deepest
-}
-
-// traceList is a list of traces in the order in which their last spans came.
-type traceList struct{ front, back *openTrace }
-
-func (l *traceList) push(tr *openTrace) {
-	tr.list, tr.prev, tr.next = l, l.back, nil
-	if l.back != nil {
-		l.back.next = tr
-	} else {
-		l.front = tr
-	}
-	l.back = tr
-}
-
-func (l *traceList) remove(tr *openTrace) {
-	if tr.prev != nil {
-		tr.prev.next = tr.next
-	} else {
-		l.front = tr.next
-	}
-	if tr.next != nil {
-		tr.next.prev = tr.prev
-	} else {
-		l.back = tr.prev
-	}
-	tr.list, tr.prev, tr.next = nil, nil, nil
 }
 
 // closedTraces remembers the last traces that were closed.
