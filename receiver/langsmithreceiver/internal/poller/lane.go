@@ -106,6 +106,7 @@ func (l *lane) pageDone(task *cursor.Task) (done, long bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cursor.PageDone(task)
+	l.throttling.ended(nil, time.Now()) // however the task ends
 	l.publish()
 	return task.Complete(), l.cursor.Long(task)
 }
