@@ -152,10 +152,7 @@ func (l *lane) deliver(ctx context.Context, traces ptrace.Traces) (dropped int, 
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		var partial consumererror.Traces
-		if errors.As(err, &partial) && partial.Data().SpanCount() > 0 {
-			rest := ptrace.NewTraces()
-			partial.Data().CopyTo(rest)
+		if rest, ok := refusedPart(err); ok {
 			traces = rest
 			if !l.batch.keep {
 				traces.MarkReadOnly()
@@ -171,6 +168,18 @@ func (l *lane) deliver(ctx context.Context, traces ptrace.Traces) (dropped int, 
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// refusedPart returns what a component did not take of a batch, if it took the rest and no other component failed: that
+// one may have taken nothing.
+func refusedPart(err error) (rest ptrace.Traces, ok bool) {
+	var partial consumererror.Traces
+	if len(multierr.Errors(err)) != 1 || !errors.As(err, &partial) || partial.Data().SpanCount() == 0 {
+		return ptrace.Traces{}, false
+	}
+	rest = ptrace.NewTraces()
+	partial.Data().CopyTo(rest)
+	return rest, true
 }
 
 // permanent reports whether every component that refused the batch did so for good. As long as one of them may take it

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/goleak"
+	"go.uber.org/multierr"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -83,28 +84,40 @@ func TestPermanentErrorsDrop(t *testing.T) {
 	})
 }
 
-// TestOnlyTheRefusedPartComesAgain checks that a partial error repeats the part that it names.
+// TestOnlyTheRefusedPartComesAgain checks that a partial error repeats the part that it names, unless another component
+// failed beside: that one wants all of it.
 func TestOnlyTheRefusedPartComesAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		start := time.Now().Add(-2 * time.Minute)
-		for n := range 10 {
-			w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start})
-		}
-		p, err := New(t.Context(), w.settings())
-		require.NoError(t, err)
-		var sizes []int
-		p.Consumer = &partial{sink: w.sink, sizes: &sizes}
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { time.Sleep(time.Minute); cancel() }()
-		p.Run(ctx)
-		assert.Equal(t, []int{10, 3}, sizes)
-	})
+	for _, test := range []struct {
+		beside error
+		sizes  []int
+	}{
+		{nil, []int{10, 3}},
+		{errors.New("queue is full"), []int{10, 10}},
+		{consumererror.NewPermanent(errors.New("no")), []int{10, 10}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			start := time.Now().Add(-2 * time.Minute)
+			for n := range 10 {
+				w.server.rows = append(w.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start})
+			}
+			p, err := New(t.Context(), w.settings())
+			require.NoError(t, err)
+			var sizes []int
+			p.Consumer = &partial{sink: w.sink, beside: test.beside, sizes: &sizes}
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { time.Sleep(time.Minute); cancel() }()
+			p.Run(ctx)
+			assert.Equal(t, test.sizes, sizes, "beside %v", test.beside)
+		})
+	}
 }
 
+// partial takes a part of the first batch, while another component may fail beside it.
 type partial struct {
 	*sink
-	sizes *[]int
+	beside error
+	sizes  *[]int
 }
 
 func (p *partial) ConsumeTraces(_ context.Context, traces ptrace.Traces) error {
@@ -116,7 +129,7 @@ func (p *partial) ConsumeTraces(_ context.Context, traces ptrace.Traces) error {
 	traces.CopyTo(rest)
 	n := 0
 	rest.ResourceSpans().At(0).ScopeSpans().At(0).Spans().RemoveIf(func(ptrace.Span) bool { n++; return n > 3 })
-	return consumererror.NewTraces(errors.New("some of them"), rest)
+	return multierr.Append(consumererror.NewTraces(errors.New("some of them"), rest), p.beside)
 }
 
 // TestOneProjectThatFailsDoesNotStopOthers also checks that the failure is told once and not at every poll.
