@@ -67,6 +67,7 @@ type Client struct {
 	abroad   *http.Client // for other servers: adds nothing to a request
 	budget   *Budget
 	decoders sync.Pool
+	clock    clock
 
 	detecting sync.Mutex // held while the server is asked for its version
 
@@ -194,6 +195,7 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 		patience.end()
 		return nil, &Error{Op: q.op, Err: withoutAddress(err)}
 	}
+	c.clock.answered(resp.Header, began, began.Add(exchange.Took))
 	resp.Body = &patientBody{ReadCloser: resp.Body, patience: patience}
 	exchange.StatusCode = resp.StatusCode
 	if err := uncompress(resp); err != nil {

@@ -84,7 +84,7 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	if err != nil {
 		return err
 	}
-	settings.Source, settings.Budget = source, budgets.current
+	settings.Source, settings.Budget, settings.Ahead = source, budgets.current, source.ClockAhead
 	settings.Meters = poller.NewMeters(builder, r.settings.ID.String())
 
 	var run func(context.Context)

@@ -153,6 +153,9 @@ func (p *Project) Background(now langsmith.Time) *Task {
 
 // Urgent is what has to be read now even while a backfill or a sweep is under way, nil when nothing is due.
 func (p *Project) Urgent(now langsmith.Time) *Task {
+	if p.head > now.Add(clockStep) {
+		p.rewind(floorMicrosecond(now))
+	}
 	if now >= p.liveDue {
 		if t := p.live(now); !t.Window.Empty() {
 			return t

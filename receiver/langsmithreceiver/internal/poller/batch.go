@@ -107,7 +107,7 @@ func (l *lane) flush(ctx context.Context) error {
 	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsDropped, dropped)
 	l.Meters.add(l.Meters.builder.ReceiverLangsmithRunsEmitted, len(entries)-dropped)
 	if dropped == 0 {
-		l.Meters.delays(ends, langsmith.TimeOf(time.Now()))
+		l.Meters.delays(ends, l.now())
 	}
 	l.save(ctx)
 	return nil

@@ -265,7 +265,7 @@ func (w *worker) save(ctx context.Context) bool {
 	if err == nil && len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
 		return err == nil && len(changes) == 0
 	}
-	w.unstored.CompareAndSwap(0, int64(langsmith.TimeOf(time.Now())))
+	w.unstored.CompareAndSwap(0, int64(w.now()))
 	ops := make([]*storage.Operation, len(changes))
 	for i, c := range changes {
 		if c.Value == nil {

@@ -52,7 +52,7 @@ func (l *lane) read(ctx context.Context, task *cursor.Task) error {
 func (l *lane) finishTask(task *cursor.Task) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	gone := l.cursor.Finish(task, langsmith.TimeOf(time.Now()))
+	gone := l.cursor.Finish(task, l.now())
 	l.Meters.addWith(l.Meters.builder.ReceiverLangsmithRunsGivenUp, gone, "reason", "gone")
 	l.publish()
 	return nil
@@ -61,7 +61,7 @@ func (l *lane) finishTask(task *cursor.Task) error {
 func (l *lane) stopTask(task *cursor.Task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cursor.Stop(task, langsmith.TimeOf(time.Now()))
+	l.cursor.Stop(task, l.now())
 	l.publish()
 }
 
@@ -128,7 +128,7 @@ func (l *lane) page(ctx context.Context, task *cursor.Task, next string) (langsm
 		return langsmith.Page{}, ctx.Err()
 	}
 	q := l.query(task, next)
-	now := langsmith.TimeOf(time.Now())
+	now := l.now()
 	var c counts
 	page, err := l.Source.QueryRuns(ctx, q, func(run *langsmith.Run) error {
 		c.fetched++

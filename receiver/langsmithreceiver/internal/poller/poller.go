@@ -35,6 +35,8 @@ type Settings struct {
 	Source Source
 	// Budget returns what bounds the requests of Source at present; it is only looked at. The function may be nil.
 	Budget func() *langsmith.Budget
+	// Ahead returns how far this machine's clock is ahead of the server's, negative when it is behind. It may be nil.
+	Ahead func() time.Duration
 	// Consumer is the pipeline. It has to tell permanent errors, see consumererror.
 	Consumer consumer.Traces
 	// Storage keeps checkpoints; nil keeps none.
@@ -220,13 +222,14 @@ func (p *Poller) discover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	asked := time.Now()
+	asked := p.now()
 	projects, err := p.Source.Projects(ctx, langsmith.ProjectQuery{Experiments: p.Experiments})
 	if err != nil {
 		return err
 	}
 	p.announce(server) // not before it is known to be a LangSmith at all
 	p.health.resolved("api", "LangSmith can be read again")
+	p.compareClocks()
 	projects = slices.DeleteFunc(projects, func(project langsmith.Project) bool {
 		return project.ID.IsZero() || (!p.Experiments && !project.ReferenceDatasetID.IsZero())
 	})
@@ -292,7 +295,7 @@ func (p *Poller) validate(ctx context.Context, project langsmith.UUID) {
 }
 
 // admit starts to read projects that are not read yet.
-func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.Project, asked time.Time) {
+func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.Project, asked langsmith.Time) {
 	var fresh []*worker
 	for id, project := range chosen {
 		p.mu.Lock()
@@ -324,7 +327,7 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 		}
 	}
 	// Where the reading of a project begins is stored before anything is read, so that a restart does not move it.
-	p.header.Listed = langsmith.TimeOf(asked)
+	p.header.Listed = asked
 	p.saveHeader(ctx)
 	slices.SortFunc(fresh, func(a, b *worker) int { return compareIDs(a.id, b.id) })
 	for _, w := range fresh {
@@ -338,11 +341,11 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 }
 
 // from is where the reading of a project begins that was not read before.
-func (p *Poller) from(id langsmith.UUID, now time.Time) langsmith.Time {
+func (p *Poller) from(id langsmith.UUID, now langsmith.Time) langsmith.Time {
 	if p.StartTime != 0 {
 		return p.StartTime
 	}
-	from := langsmith.TimeOf(now).Add(-p.InitialLookback)
+	from := now.Add(-p.InitialLookback)
 	if p.header.Listed != 0 {
 		// A project that appeared since the last look is read from there on, however long ago that was.
 		from = min(from, p.header.Listed.Add(-p.Cursor.Lookback))
@@ -392,7 +395,7 @@ func (p *Poller) snapshot() []*worker {
 
 func (p *Poller) gauges() gauges {
 	g := gauges{deprecated: p.deprecated.Load()}
-	now := langsmith.TimeOf(time.Now())
+	now := p.now()
 	for _, w := range p.snapshot() {
 		if since := langsmith.Time(w.unstored.Load()); since != 0 {
 			g.checkpointAge = max(g.checkpointAge, time.Duration(now-since).Seconds())

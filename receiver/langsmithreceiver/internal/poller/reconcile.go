@@ -117,7 +117,7 @@ func (l *lane) reconcile(ctx context.Context, task *cursor.Task) error {
 func (l *lane) patient(task *cursor.Task) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cursor.Patient(task, langsmith.TimeOf(time.Now()))
+	return l.cursor.Patient(task, l.now())
 }
 
 // explain tells by how much the runs that were read differ from those that went out. It reports whether LangSmith's sums

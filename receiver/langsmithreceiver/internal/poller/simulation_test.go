@@ -364,6 +364,7 @@ type world struct {
 	status []componentstatus.Status
 
 	lookback  time.Duration
+	ahead     func() time.Duration
 	selection *Selection
 	chance    func() float64
 
@@ -396,7 +397,7 @@ func (w *world) settings() Settings {
 			defer w.mu.Unlock()
 			w.status = append(w.status, e.Status())
 		},
-		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same", Origin: "here", Chance: w.chance,
+		Selection: w.selection, Cursor: w.cursor, InitialLookback: w.lookback, Fingerprint: "same", Origin: "here", Chance: w.chance, Ahead: w.ahead,
 	}
 }
 

@@ -105,7 +105,7 @@ func (w *worker) next() (urgent, background *cursor.Task, rest time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	t := langsmith.TimeOf(now)
+	t := w.now()
 	if !now.Before(w.urgentAt) {
 		if urgent = w.cursor.Urgent(t); urgent != nil {
 			return urgent, nil, 0
