@@ -197,6 +197,8 @@ func (p *Poller) Run(ctx context.Context) {
 	if p.complete == 0 && len(p.workers) == 0 { // LangSmith could not be read, so there was nothing to store
 		p.forgo(ctx)
 	}
+	last := p.gauges()
+	_ = p.Meters.observe(func() gauges { return last }) // so that what this one remembers can be given back
 }
 
 // rest waits, and meanwhile tries to store what does not count before it is complete.
