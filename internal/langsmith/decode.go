@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 )
 
 const (
@@ -11,6 +12,8 @@ const (
 	defaultMaxRunBytes = 256 << 20
 	// firstBuffer holds a hundred usual runs, and stays in the processor's cache.
 	firstBuffer = 512 << 10
+	// pauseAfter is how many bytes are read before others get the processor, about a tenth of a millisecond.
+	pauseAfter = 64 << 10
 	// keptMembers is how much room for metadata is kept for the next page.
 	keptMembers = 10_000
 	// keptTokens is how much room for an index is kept for the next page.
@@ -38,6 +41,8 @@ type Decoder struct {
 	max    int64
 	yield  func(*Run) error
 	page   Page
+	// sincePause is how many bytes were read since others had the processor.
+	sincePause int
 	// repaired is the copy of a run whose UTF-8 was mended.
 	repaired runDecoder
 }
@@ -258,10 +263,20 @@ func (d *Decoder) element() error {
 		}
 		frame := d.runs.b[d.p:end]
 		d.p = end
+		d.pause(len(frame))
 		if !validUTF8(frame) {
 			return d.repair(frame)
 		}
 		return d.emit(&d.runs.run)
+	}
+}
+
+// pause lets others have the processor now and then. Where there is only one, the garbage collector's worker is among
+// them: while it waits for its turn, every pointer that is written costs many times as much.
+func (d *Decoder) pause(done int) {
+	if d.sincePause += done; d.sincePause >= pauseAfter {
+		d.sincePause = 0
+		runtime.Gosched()
 	}
 }
 
