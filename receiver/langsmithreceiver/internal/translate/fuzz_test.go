@@ -16,7 +16,7 @@ import (
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
-// FuzzAppend holds, for any run that the decoder lets through: no panic, one span, valid UTF-8 everywhere, JSON
+// FuzzAppend holds, for any run that the decoder lets through: no panic, one span, no key twice, valid UTF-8 everywhere, JSON
 // where JSON is promised, names on one line, content within its limit, and the same span every time.
 func FuzzAppend(f *testing.F) {
 	for _, dir := range goldenCases(f) {
@@ -72,7 +72,10 @@ func checkSpan(t *testing.T, span ptrace.Span, limit int) {
 }
 
 func checkAttributes(t *testing.T, attrs pcommon.Map, limit int) {
+	seen := make(map[string]bool, attrs.Len())
 	for k, v := range attrs.All() {
+		require.False(t, seen[k], k)
+		seen[k] = true
 		require.True(t, utf8.ValidString(k))
 		require.True(t, utf8.ValidString(v.AsString()), k)
 		switch k {

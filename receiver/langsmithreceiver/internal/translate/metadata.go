@@ -79,27 +79,41 @@ type captured struct {
 }
 
 // captureMetadata writes the members that the user asked for: scalars with their type, everything else as JSON
-// text. Of a key that is there twice the last counts, as in every JSON parser.
+// text. Of a key that is there twice the last counts, as in every JSON parser. What is left out is noted: keys longer
+// than maxMetadataKey, and those beyond the first maxMetadataKeys.
 func (t *Translator) captureMetadata(members []langsmith.Member, attrs *attributes, notes *Notes) {
 	if t.settings.Metadata == nil {
 		return
 	}
 	t.captured = t.captured[:0]
+	taken := uint64(0) // the marks of the names that are captured
 	for i := range members {
 		key := members[i].Key
 		if len(key) > maxMetadataKey {
+			t.scratch = key.Append(t.scratch[:0])
+			if t.settings.Metadata.match(t.scratch) {
+				*notes |= MetadataLeftOut
+			}
+			t.scratch = keepScratch(t.scratch)
 			continue
 		}
-		name, wanted := t.metadataName(key)
-		if !wanted {
+		found := t.metadataName(key)
+		if !found.wanted {
 			continue
 		}
-		same := func(c captured) bool { return c.name == name }
-		switch at := slices.IndexFunc(t.captured, same); {
+		at := -1
+		if taken&found.mark != 0 {
+			at = slices.IndexFunc(t.captured, func(c captured) bool { return c.name == found.name })
+		}
+		switch {
 		case at >= 0:
 			t.captured[at].member = i
-		case len(t.captured) < maxMetadataKeys && members[i].Value.Kind() != langsmith.KindAbsent:
-			t.captured = append(t.captured, captured{name, i})
+		case members[i].Value.Kind() == langsmith.KindAbsent:
+		case len(t.captured) == maxMetadataKeys:
+			*notes |= MetadataLeftOut
+		default:
+			taken |= found.mark
+			t.captured = append(t.captured, captured{found.name, i})
 		}
 	}
 	for _, c := range t.captured {
@@ -127,16 +141,16 @@ func (t *Translator) metadataAttribute(name string, value langsmith.Raw, attrs *
 }
 
 // metadataName is the attribute that a key of the metadata becomes, if the user asked for it.
-func (t *Translator) metadataName(key langsmith.Text) (name string, wanted bool) {
+func (t *Translator) metadataName(key langsmith.Text) *metadataName {
 	place := &t.metadataNames[hash(key)%metadataNames]
 	if !place.known || place.key != string(key) {
 		t.scratch = key.Append(append(t.scratch[:0], keyMetadataPrefix...))
 		*place = metadataName{known: true, key: string(key)}
-		if t.settings.Metadata.match(t.scratch[len(keyMetadataPrefix):]) {
-			place.wanted, place.name = true, string(t.scratch)
+		if own := t.scratch[len(keyMetadataPrefix):]; t.settings.Metadata.match(own) {
+			place.wanted, place.name, place.mark = true, string(t.scratch), 1<<(hash(own)%64)
 		}
 	}
-	return place.name, place.wanted
+	return place
 }
 
 // metadataNames is how many keys are remembered, each at the place that its bytes give.
@@ -147,6 +161,7 @@ type metadataName struct {
 	known, wanted bool
 	key           string // as it stands on the wire
 	name          string
+	mark          uint64 // one bit that its name gives: names of different marks differ
 }
 
 // putNumber writes a whole number as an integer and any other as a double. What no double can hold goes out as

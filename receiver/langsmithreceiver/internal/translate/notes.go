@@ -26,11 +26,13 @@ const (
 	InvalidUsage
 	// UnknownShape is a model call whose inputs or outputs have no known shape; they went out as they are.
 	UnknownShape
+	// MetadataLeftOut is metadata that was asked for and has too many keys, or a key that is too long; the rest went out.
+	MetadataLeftOut
 )
 
 var noteNames = [...]string{
 	"clamped_end", "no_end", "no_start", "time_out_of_range", "unknown_status", "unknown_type", "name_truncated",
-	"content_truncated", "invalid_usage", "unknown_shape",
+	"content_truncated", "invalid_usage", "unknown_shape", "metadata_left_out",
 }
 
 // Has reports whether all of other is among the notes.

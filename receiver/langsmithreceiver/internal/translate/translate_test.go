@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -330,12 +331,53 @@ func TestRepeatedMetadata(t *testing.T) {
 	})
 }
 
+// TestBoundedMetadata holds that metadata beyond the bounds of a span is left out and noted, and nothing else is.
+func TestBoundedMetadata(t *testing.T) {
+	members := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"key_%d":%d`, i, i)
+		}
+		return b.String()
+	}
+	team, err := NewGlobSet([]string{"team*"})
+	require.NoError(t, err)
+	long := strings.Repeat("x", maxMetadataKey+1)
+	for name, test := range map[string]struct {
+		metadata *GlobSet
+		members  string
+		kept     int
+		notes    Notes
+	}{
+		"as many as there may be":      {everyKey, `"first":0` + members(maxMetadataKeys-1), maxMetadataKeys, 0},
+		"one more":                     {everyKey, `"first":0` + members(maxMetadataKeys), maxMetadataKeys, MetadataLeftOut},
+		"one more that is null":        {everyKey, `"first":0` + members(maxMetadataKeys-1) + `,"last":null`, maxMetadataKeys, 0},
+		"the same one again":           {everyKey, `"first":0` + members(maxMetadataKeys-1) + `,"f\u0069rst":1`, maxMetadataKeys, 0},
+		"more that nobody wants":       {team, `"team":"a"` + members(maxMetadataKeys), 1, 0},
+		"a long key":                   {everyKey, `"first":0,"` + long + `":1`, 1, MetadataLeftOut},
+		"a long one that nobody wants": {team, `"team":"a","` + long + `":1`, 1, 0},
+		"none is wanted":               {nil, `"first":0` + members(maxMetadataKeys), 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans, notes := spansOf(t, Settings{Metadata: test.metadata}, runJSON(`,"extra":{"metadata":{`+test.members+`}}`))
+			kept := 0
+			for key := range spans.At(0).Attributes().All() {
+				if strings.HasPrefix(key, keyMetadataPrefix) {
+					kept++
+				}
+			}
+			assert.Equal(t, test.kept, kept)
+			assert.Equal(t, []Notes{test.notes}, notes)
+		})
+	}
+}
+
 func TestNotes(t *testing.T) {
 	var got []string
-	for reason := range (ClampedEnd | UnknownShape).Reasons {
+	for reason := range (ClampedEnd | UnknownShape | MetadataLeftOut).Reasons {
 		got = append(got, reason)
 	}
-	assert.Equal(t, []string{"clamped_end", "unknown_shape"}, got)
+	assert.Equal(t, []string{"clamped_end", "unknown_shape", "metadata_left_out"}, got)
 }
 
 func TestResource(t *testing.T) {
