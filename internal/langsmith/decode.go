@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"runtime"
+
+	"github.com/segmentio/asm/utf8"
 )
 
 const (
@@ -264,7 +266,7 @@ func (d *Decoder) element() error {
 		frame := d.runs.b[d.p:end]
 		d.p = end
 		d.pause(len(frame))
-		if !validUTF8(frame) {
+		if !utf8.Valid(frame) {
 			return d.repair(frame)
 		}
 		return d.emit(&d.runs.run)
