@@ -116,10 +116,10 @@ func BenchmarkPage(b *testing.B) {
 
 // BenchmarkRatios compares the ways side by side: every iteration is a round in which each of them has its
 // turn, and what counts is the median over the rounds of how many times longer a peer was at work than we. A turn begins
-// without the garbage of the one before, and is long enough to pay for its own. Run it with -benchtime 21x on one
-// processor.
+// without the garbage of the one before, and is long enough for several rounds of the garbage collector, so that each
+// pays for its own. Run it with -benchtime 21x on one processor.
 func BenchmarkRatios(b *testing.B) {
-	const turn = 10 * time.Millisecond
+	const turn = 50 * time.Millisecond
 	eachWorkload(b, func(b *testing.B, w *workload) {
 		ways := w.ways(b)
 		times := make([][]float64, len(ways))
