@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -516,4 +517,31 @@ func FuzzPage(f *testing.F) {
 			t.Fatalf("%v for the valid page %q", err, data)
 		}
 	})
+}
+
+// TestDecodePauses holds that others get the processor while a page is read, even when there is only one: the garbage
+// collector's worker would wait for it otherwise.
+func TestDecodePauses(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	page := langsmithtest.Page("5k", 1, 200)
+	turns := 0
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				turns++
+				runtime.Gosched()
+			}
+		}
+	}()
+	_, err := NewDecoder(0).Decode(bytes.NewReader(page), func(*Run) error { return nil })
+	close(done)
+	<-stopped
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, turns, len(page)/pauseAfter/2)
 }
