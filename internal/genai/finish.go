@@ -65,6 +65,7 @@ func foldFinish(text string) FinishReason {
 
 // finish counts the reasons of all answers of a call: there is one for each answer.
 func (s *scan) finish(call *Call) {
+	call.Finish = [FinishReasons]uint8{}
 	if !s.has(slotFinish) || call.Kind != KindInference {
 		return
 	}

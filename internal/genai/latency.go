@@ -11,6 +11,7 @@ import (
 // firstChunk fills in the time to the first chunk of a streamed answer, in seconds, from whichever of the many
 // names and units the span has. A time that is longer than the span is not believed.
 func (s *scan) firstChunk(call *Call, span ptrace.Span) {
+	call.TimeToFirstChunk, call.Streaming = 0, false
 	if call.Kind != KindInference {
 		return
 	}

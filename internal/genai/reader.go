@@ -63,9 +63,6 @@ func (r *Reader) begin(s *scan, span ptrace.Span, call *Call) {
 	for range r.extra {
 		extra = append(extra, pcommon.Value{})
 	}
-	*call = Call{}
-	call.InputTokens, call.OutputTokens = Absent, Absent
-	call.CacheReadTokens, call.CacheWriteTokens, call.ReasoningTokens = Absent, Absent, Absent
 	call.Extra = extra
 	call.Start, call.End = span.StartTimestamp(), span.EndTimestamp()
 	s.marks, s.best = 0, [slots]uint8{}
@@ -111,7 +108,8 @@ func number(value pcommon.Value) bool {
 	return false
 }
 
-// conclude makes of all attributes what the span says.
+// conclude makes of all attributes what the span says. It sets every field, each once: that costs less than to empty the
+// call first.
 func (s *scan) conclude(span ptrace.Span, scopeName string, resource pcommon.Map, call *Call) {
 	call.Dialect = s.dialect(scopeName, resource)
 	call.Operation, call.Kind = s.operation(call.Dialect)
@@ -123,17 +121,32 @@ func (s *scan) conclude(span ptrace.Span, scopeName string, resource pcommon.Map
 		call.End = 0
 	}
 	if call.Kind == KindNone {
+		call.silence()
 		return
 	}
 	call.Provider = s.provider(call.Kind)
 	call.RequestModel = s.textAt(slotRequestModel)
 	call.ResponseModel = s.textAt(slotResponseModel)
 	call.ResponseID = s.textAt(slotResponseID)
-	s.entity(call, span)
+	call.ToolName, call.DataSource = "", ""
+	if call.Kind != KindInference {
+		s.entity(call, span)
+	}
 	s.usage(call, scopeName)
 	s.cost(call)
 	s.firstChunk(call, span)
 	s.finish(call)
+}
+
+// silence empties what only operations have.
+func (c *Call) silence() {
+	c.Provider, c.RequestModel, c.ResponseModel, c.ResponseID = "", "", "", ""
+	c.ToolName, c.DataSource = "", ""
+	c.InputTokens, c.OutputTokens = Absent, Absent
+	c.CacheReadTokens, c.CacheWriteTokens, c.ReasoningTokens = Absent, Absent, Absent
+	c.Cost, c.CostSource = 0, CostNone
+	c.TimeToFirstChunk, c.Streaming = 0, false
+	c.Finish = [FinishReasons]uint8{}
 }
 
 func (s *scan) has(at slot) bool { return s.best[at] != 0 }

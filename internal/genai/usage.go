@@ -89,10 +89,11 @@ func (s *scan) cost(call *Call) {
 	case usage > 0:
 		call.Cost = usage
 	default:
+		call.Cost, call.CostSource = 0, CostNone
 		return
 	}
 	if call.Cost > maxCost {
-		call.Cost = 0
+		call.Cost, call.CostSource = 0, CostNone
 		return
 	}
 	switch source := s.textAt(slotCostSource); {
