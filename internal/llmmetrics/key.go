@@ -28,11 +28,8 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 	key = appendKeyHead(key, resource, o.Family)
 	switch o.Family {
 	case FamilyClient:
-		key = appendLabel(key, o.Operation)
-		key = appendLabel(key, o.Provider)
-		key = appendLabel(key, o.RequestModel)
-		key = appendLabel(key, o.ResponseModel)
-		key = appendLabel(key, o.DataSource)
+		labels := [...]string{o.Operation, o.Provider, o.RequestModel, o.ResponseModel, o.DataSource}
+		key = appendLabels(key, labels[:])
 	case FamilyTool:
 		key = appendLabel(key, o.ToolName)
 		key = appendLabel(key, o.AgentName)
@@ -51,12 +48,9 @@ func appendKey(key []byte, resource uint32, o *Observation, dimensions int) []by
 			key = appendLabel(key, o.EvaluationLabel)
 		}
 	}
-	for i := range dimensions {
-		v := ""
-		if i < len(o.Dimensions) {
-			v = o.Dimensions[i]
-		}
-		key = appendLabel(key, v)
+	key = appendLabels(key, o.Dimensions[:min(dimensions, len(o.Dimensions))])
+	for range dimensions - len(o.Dimensions) {
+		key = append(key, 0)
 	}
 	return key
 }
@@ -75,24 +69,43 @@ func named(dimension, value string) (name, rest string) {
 	return name, rest
 }
 
-func appendLabel(key []byte, v string) []byte {
-	if n := len(key); len(v) < 0x80 && len(v) < cap(key)-n { // what is left is too rare to be fast
+// appendLabels appends labels, short ones without a call: most are so short that a call would cost as much as they do.
+func appendLabels(key []byte, labels []string) []byte {
+	for _, v := range labels {
+		n := len(key)
+		if len(v) > 32 || cap(key)-n <= 32 {
+			key = appendLabel(key, v)
+			continue
+		}
 		key = key[:n+1+len(v)]
 		key[n] = byte(len(v))
 		to := key[n+1:]
-		switch n := len(v); { // most labels are so short that a call would cost as much as they do
-		case 8 <= n && n <= 16:
+		switch n := len(v); {
+		case n > 16:
+			binary.LittleEndian.PutUint64(to, word(v))
+			binary.LittleEndian.PutUint64(to[8:], word(v[8:]))
+			binary.LittleEndian.PutUint64(to[n-16:], word(v[n-16:]))
+			binary.LittleEndian.PutUint64(to[n-8:], word(v[n-8:]))
+		case n >= 8:
 			binary.LittleEndian.PutUint64(to, word(v))
 			binary.LittleEndian.PutUint64(to[n-8:], word(v[n-8:]))
-		case 4 <= n && n < 8:
+		case n >= 4:
 			binary.LittleEndian.PutUint32(to, half(v))
 			binary.LittleEndian.PutUint32(to[n-4:], half(v[n-4:]))
 		default:
-			copy(to, v)
+			for i := range n {
+				to[i] = v[i]
+			}
 		}
-		return key
 	}
-	return appendLongLabel(key, v)
+	return key
+}
+
+func appendLabel(key []byte, v string) []byte {
+	if len(v) > maxLabelBytes {
+		v = cut(v)
+	}
+	return append(binary.AppendUvarint(key, uint64(len(v))), v...)
 }
 
 // word is the first eight bytes of s, and half the first four: each is one instruction.
@@ -105,13 +118,6 @@ func word(s string) uint64 {
 func half(s string) uint32 {
 	_ = s[3]
 	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
-}
-
-func appendLongLabel(key []byte, v string) []byte {
-	if len(v) > maxLabelBytes {
-		v = cut(v)
-	}
-	return append(binary.AppendUvarint(key, uint64(len(v))), v...)
 }
 
 // cut shortens a long value, not inside a character.

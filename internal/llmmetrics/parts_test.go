@@ -1,10 +1,13 @@
 package llmmetrics
 
 import (
+	"encoding/binary"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -199,13 +202,30 @@ func TestLabelsAreCutBetweenCharacters(t *testing.T) {
 	assert.Equal(t, long[:len(v)], v)
 }
 
-// Short labels are copied by other means than long ones.
-func TestAppendLabelOfAnyLength(t *testing.T) {
-	const text = "abcdefghijklmnopqrstuvwxyz"
-	for n := range len(text) {
-		for _, room := range []int{0, n, n + 1, n + 2, 64} {
-			key := appendLabel(make([]byte, 0, room), text[:n])
-			require.Equal(t, append([]byte{byte(n)}, text[:n]...), key)
+// Short labels are copied by other means than long ones, and by others where there is little room.
+func TestAppendLabelsOfAnyLength(t *testing.T) {
+	text := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 10)
+	for n := range 150 {
+		for _, room := range []int{0, n, n + 1, n + 2, n + 34, 2*n + 35, 400} {
+			want := append(binary.AppendUvarint(nil, uint64(n)), text[:n]...)
+			want = append(append(want, 1, 'x'), want...)
+			key := appendLabels(make([]byte, 0, room), []string{text[:n], "x", strings.Clone(text[:n])})
+			require.Equal(t, want, key)
 		}
+	}
+}
+
+// Dimensions that are not told are empty, and what is too much is left out.
+func TestKeyHasEveryDimension(t *testing.T) {
+	for given := range 5 {
+		o := Observation{Family: FamilyWorkflow, WorkflowName: "w", Dimensions: []string{"a", "b", "c", "d"}[:given]}
+		labels := appendKey(nil, 1, &o, 3)[keyHead:]
+		var values []string
+		for len(labels) > 0 {
+			var v []byte
+			v, labels = nextLabel(labels)
+			values = append(values, string(v))
+		}
+		require.Equal(t, append([]string{"w"}, append(slices.Clone(o.Dimensions), "", "", "")[:3]...), values)
 	}
 }
