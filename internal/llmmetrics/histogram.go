@@ -26,26 +26,30 @@ type histogram struct {
 
 // recordInteger adds a value of scaleOne or scaleNano.
 func (h *histogram) recordInteger(instrument int, v uint64, w weight) {
-	if w == one && !h.fine {
-		h.total.add(sum{lo: v})
-		h.record(instrument, v, 1)
-		return
-	}
-	n := h.times(w)
-	h.total.add(sum{lo: v}.times(n))
-	h.record(instrument, v, n)
+	h.record(instrument, v, sum{lo: v}, w)
 }
 
 // recordFraction adds a value of scaleFemto in [0, maxFraction].
 func (h *histogram) recordFraction(instrument int, v float64, w weight) {
-	if w == one && !h.fine {
-		h.total.add(fraction(v))
-		h.record(instrument, math.Float64bits(v), 1)
+	h.record(instrument, math.Float64bits(v), fraction(v), w)
+}
+
+// record adds a value by what it is ordered by and what it adds to the total.
+func (h *histogram) record(instrument int, ordered uint64, v sum, w weight) {
+	h.notMin = max(h.notMin, ^ordered)
+	h.max = max(h.max, ordered)
+	if w == one && !h.fine && h.exp == nil { // as most are
+		h.total.add(v)
+		h.addBucket(buckets[instrument].of(ordered), 1)
 		return
 	}
 	n := h.times(w)
-	h.total.add(fraction(v).times(n))
-	h.record(instrument, math.Float64bits(v), n)
+	h.total.add(v.times(n))
+	if h.exp != nil {
+		h.exp.record(instruments[instrument].scale.value(ordered), n)
+		return
+	}
+	h.addBucket(buckets[instrument].of(ordered), n)
 }
 
 // times is a weight in the units of the counts.
@@ -77,16 +81,6 @@ func (h *histogram) shift() int {
 		return weightBits
 	}
 	return 0
-}
-
-func (h *histogram) record(instrument int, ordered, n uint64) {
-	h.notMin = max(h.notMin, ^ordered)
-	h.max = max(h.max, ordered)
-	if h.exp != nil {
-		h.exp.record(instruments[instrument].scale.value(ordered), n)
-		return
-	}
-	h.addBucket(buckets[instrument].of(ordered), n)
 }
 
 func (h *histogram) addBucket(i int, n uint64) {
