@@ -28,11 +28,14 @@ const (
 	UnknownShape
 	// MetadataLeftOut is metadata that was asked for and has too many keys, or a key that is too long; the rest went out.
 	MetadataLeftOut
+	// TagsLeftOut is a run with too many tags; the first ones went out.
+	TagsLeftOut
 )
 
 var noteNames = [...]string{
 	"clamped_end", "no_end", "no_start", "time_out_of_range", "unknown_status", "unknown_type", "name_truncated",
 	"content_truncated", "invalid_usage", "unknown_shape", "metadata_left_out",
+	"tags_left_out",
 }
 
 // Has reports whether all of other is among the notes.

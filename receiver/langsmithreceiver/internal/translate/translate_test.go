@@ -372,6 +372,16 @@ func TestBoundedMetadata(t *testing.T) {
 	}
 }
 
+func TestBoundedTags(t *testing.T) {
+	for n, want := range map[int]Notes{maxTags: 0, maxTags + 1: TagsLeftOut} {
+		tags := strings.Repeat(`"x",`, n) + `"",null`
+		spans, notes := spansOf(t, Settings{}, runJSON(`,"tags":[`+tags+`]`))
+		list, _ := spans.At(0).Attributes().Get(keyTags)
+		assert.Equal(t, maxTags, list.Slice().Len())
+		assert.Equal(t, []Notes{want}, notes)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	var got []string
 	for reason := range (ClampedEnd | UnknownShape | MetadataLeftOut).Reasons {

@@ -186,7 +186,7 @@ func (translator *Translator) append(run *langsmith.Run, target Target, dst ptra
 	if conversation != "" {
 		attrs.PutStr(keyConversationID, conversation)
 	}
-	t.tags(run.Tags, attrs)
+	t.tags(run.Tags, attrs, &notes)
 	t.captureMetadata(run.Metadata, attrs, &notes)
 
 	switch t.settings.Capture {
@@ -341,12 +341,18 @@ func (t *translation) conversation(run *langsmith.Run) string {
 }
 
 // tags writes the run's tags without the empty ones.
-func (t *Translator) tags(tags langsmith.Raw, attrs *attributes) {
+func (t *Translator) tags(tags langsmith.Raw, attrs *attributes, notes *Notes) {
 	texts := t.texts[:0]
 	for v := range t.index.Elements(tags) {
-		if tag := v.Text(); len(tag) > 0 && len(texts) < maxTags {
-			texts = append(texts, tag)
+		tag := v.Text()
+		if len(tag) == 0 {
+			continue
 		}
+		if len(texts) == maxTags {
+			*notes |= TagsLeftOut
+			break
+		}
+		texts = append(texts, tag)
 	}
 	if t.texts = texts; len(texts) == 0 {
 		return
