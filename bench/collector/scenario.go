@@ -40,9 +40,10 @@ var scenarios = []scenario{
 	{name: "catch up, v1, gzip", api: "v1", gzip: true, count: catchUp / 4, every: "30s"},
 	{name: "150 runs/s, v1, gzip", api: "v1", gzip: true, rate: 150, every: "10s", cpu: 2},
 	{name: "150 runs/s, v1, gzip, slim", api: "v1", gzip: true, rate: 150, every: "10s", slim: true, cpu: 2, rss: 80},
-	{name: "150 runs/s, v1, gzip, slim, 20 minutes later", api: "v1", gzip: true, rate: 150, past: 20 * time.Minute, every: "10s", slim: true, cpu: 2},
+	{name: "150 runs/s, v1, gzip, slim, 20 minutes later", api: "v1", gzip: true, rate: 150, past: 20 * time.Minute, every: "10s", slim: true, cpu: 2, rss: 80},
 	{name: "3000 runs/s, v2, gzip", api: "v2", gzip: true, rate: 3000, every: "10s", cpu: 20},
 	{name: "3000 runs/s, v2, gzip, slim", api: "v2", gzip: true, rate: 3000, every: "10s", slim: true, cpu: 20, rss: 100},
+	{name: "3000 runs/s, v2, gzip, slim, 20 minutes later", api: "v2", gzip: true, rate: 3000, past: 20 * time.Minute, every: "10s", slim: true, cpu: 20, rss: 100},
 	{name: "idle project", api: "v2", gzip: true, every: "10s", cpu: 0.5},
 }
 

@@ -6,13 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
-// Version is the format of what is stored. A newer one is refused. Version 1 did not hold the usage of runs.
-const Version = 2
+// Version is the format of what is stored. A newer one is refused. Version 1 did not hold the usage of runs, and both
+// versions before 3 held the whole id of each.
+const Version = 3
+
+// Sizes of what earlier versions stored of a run: id and revision, and since version 2 the usage.
+const (
+	seenEntrySizeV1 = 16 + 4
+	seenEntrySizeV2 = seenEntrySizeV1 + 4 + 4
+	segmentEntries2 = 2048
+)
+
+// sealedChunk is how much of a sealed bucket is stored under one key. A larger value has a storage such as bbolt, which
+// writes neighbours with it, write and occupy more.
+const sealedChunk = 32 << 10
 
 // maxSeenInBucket is more ids than any project has in 30 seconds; a larger count is a sign of damage.
 const maxSeenInBucket = 1 << 24
@@ -37,18 +50,30 @@ type record struct {
 	Floor   langsmith.Time   `json:"floor"`
 	Swept   langsmith.Time   `json:"swept"`
 	Checked langsmith.Time   `json:"checked,omitempty"`
+	HashKey []byte           `json:"hash_key,omitempty"`
 	Gaps    [][2]int64       `json:"gaps,omitempty"`
 	Buckets []bucketInRecord `json:"buckets,omitempty"`
 }
 
 type bucketInRecord struct {
-	Start   langsmith.Time `json:"start"`
-	Seen    int            `json:"seen,omitempty"`
-	Waiting int            `json:"waiting,omitempty"`
+	Start langsmith.Time `json:"start"`
+	// Seen is how many runs are in segments.
+	Seen    int `json:"seen,omitempty"`
+	Sealed  int `json:"sealed,omitempty"`
+	Chunks  int `json:"chunks,omitempty"`
+	Waiting int `json:"waiting,omitempty"`
+	// What the calls of models used that are sealed and not in segments.
+	Tokens  int64   `json:"tokens,omitempty"`
+	Cost    float64 `json:"cost,omitempty"`
+	Unknown bool    `json:"unknown,omitempty"`
 }
 
 func seenKey(prefix string, start langsmith.Time, segment int) string {
 	return prefix + "/seen/" + strconv.FormatInt(int64(start)/1e9, 10) + "/" + strconv.Itoa(segment)
+}
+
+func sealedKey(prefix string, start langsmith.Time, chunk int) string {
+	return prefix + "/sealed/" + strconv.FormatInt(int64(start)/1e9, 10) + "/" + fmt.Sprintf("%03d", chunk)
 }
 
 func waitingKey(prefix string, start langsmith.Time) string {
@@ -63,14 +88,24 @@ func (p *Project) Changes(prefix string) ([]Change, error) {
 	for _, f := range p.forgotten {
 		changes = append(changes, Change{Key: prefix + f})
 	}
-	rec := record{Version: Version, Head: p.head, Floor: p.floor, Swept: p.swept, Checked: p.checked}
+	rec := record{Version: Version, Head: p.head, Floor: p.floor, Swept: p.swept, Checked: p.checked, HashKey: p.key[:]}
 	for _, w := range p.gaps {
 		rec.Gaps = append(rec.Gaps, [2]int64{int64(w.From), int64(w.To)})
 	}
 	for _, start := range p.starts() {
 		b := p.buckets[start]
-		rec.Buckets = append(rec.Buckets, bucketInRecord{Start: start, Seen: b.n, Waiting: len(b.waiting)})
-		for i, s := range b.segments {
+		rec.Buckets = append(rec.Buckets, bucketInRecord{
+			Start: start, Seen: b.recent.n, Sealed: b.sealed.n, Chunks: b.sealed.chunks(), Waiting: len(b.waiting),
+			Tokens: b.used.Tokens, Cost: b.used.Cost, Unknown: b.used.Unknown,
+		})
+		if b.sealedDirty {
+			i := 0
+			for chunk := range slices.Chunk(b.sealed.encode(), sealedChunk) {
+				changes = append(changes, Change{Key: sealedKey(prefix, start, i), Value: chunk})
+				i++
+			}
+		}
+		for i, s := range b.recent.segments {
 			if s.dirty {
 				changes = append(changes, Change{Key: seenKey(prefix, start, i), Value: s.data})
 			}
@@ -101,10 +136,12 @@ func (p *Project) Changes(prefix string) ([]Change, error) {
 func (p *Project) Saved() {
 	p.forgotten, p.dirty = nil, false
 	for _, b := range p.buckets {
-		for i := range b.segments {
-			b.segments[i].dirty = false
+		for i := range b.recent.segments {
+			b.recent.segments[i].dirty = false
 		}
-		b.storedSegments = len(b.segments)
+		b.storedSegments = len(b.recent.segments)
+		b.storedChunks = b.sealed.chunks()
+		b.sealedDirty = false
 		b.storedWaiting = len(b.waiting) > 0
 		b.waitingDirty = false
 	}
@@ -114,9 +151,10 @@ func (p *Project) Saved() {
 func (p *Project) Rewrite() {
 	p.forgotten, p.dirty = nil, true
 	for _, b := range p.buckets {
-		for i := range b.segments {
-			b.segments[i].dirty = true
+		for i := range b.recent.segments {
+			b.recent.segments[i].dirty = true
 		}
+		b.sealedDirty = b.sealed.n > 0
 		b.waitingDirty = true
 	}
 }
@@ -138,7 +176,11 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 	if rec.Version > Version {
 		return nil, fmt.Errorf("%w: key %q has version %d, this one knows %d", ErrNewer, prefix, rec.Version, Version)
 	}
-	p := newProject(cfg, rec.Head, rec.Floor, nil)
+	key := cfg.HashKey
+	if rec.Version >= 3 && copy(key[:], rec.HashKey) != len(key) {
+		return nil, fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
+	}
+	p := newProject(cfg, key, rec.Head, rec.Floor)
 	p.swept = rec.Swept
 	if cfg.Reconcile {
 		p.checked = rec.Checked
@@ -160,19 +202,23 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 }
 
 func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][]byte, error)) error {
-	size := seenEntrySize
-	if rec.Version == 1 {
-		size = seenEntrySizeV1
+	perSegment := segmentEntries
+	if rec.Version < 3 {
+		perSegment = segmentEntries2
 	}
 	for _, r := range rec.Buckets {
-		if r.Start != bucketStart(r.Start) || r.Seen < 0 || r.Seen > maxSeenInBucket || r.Waiting < 0 {
+		if r.Start != bucketStart(r.Start) || r.Seen < 0 || r.Seen > maxSeenInBucket || r.Sealed < 0 || r.Sealed > maxSeenInBucket ||
+			r.Chunks < 0 || r.Chunks > maxSeenInBucket || r.Chunks > 0 != (r.Sealed > 0) || r.Waiting < 0 {
 			return fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
 		}
 		var keys []string
-		for i := range (r.Seen + segmentEntries - 1) / segmentEntries {
+		for i := range (r.Seen + perSegment - 1) / perSegment {
 			keys = append(keys, seenKey(prefix, r.Start, i))
 		}
 		segments := len(keys)
+		for i := range r.Chunks {
+			keys = append(keys, sealedKey(prefix, r.Start, i))
+		}
 		if r.Waiting > 0 {
 			keys = append(keys, waitingKey(prefix, r.Start))
 		}
@@ -184,31 +230,59 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 			return err
 		}
 		b := p.bucket(r.Start)
-		for i, v := range values {
-			if i == segments {
-				if err := p.loadWaiting(v); err != nil || len(b.waiting) != r.Waiting {
-					return fmt.Errorf("%w: key %q", ErrCorrupt, keys[i])
-				}
-				continue
+		if r.Sealed > 0 {
+			value := slices.Concat(values[segments : segments+r.Chunks]...)
+			if b.sealed, err = decodeSealed(r.Sealed, value); err != nil {
+				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[segments])
 			}
-			want := min(r.Seen-i*segmentEntries, segmentEntries)
-			if len(v) != want*size {
+		}
+		for i, v := range values[:segments] {
+			if !p.loadSegment(b, rec.Version, min(r.Seen-i*perSegment, perSegment), v) {
 				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[i])
 			}
-			for ; len(v) > 0; v = v[size:] {
-				used := usage{tokens: unknownTokens}
-				if size == seenEntrySize {
-					used = usage{binary.LittleEndian.Uint32(v[20:]), math.Float32frombits(binary.LittleEndian.Uint32(v[24:]))}
-				}
-				b.put(langsmith.UUID(v[:16]), binary.LittleEndian.Uint32(v[16:]), used)
-			}
 		}
-		if b.n != r.Seen {
+		if b.recent.n != r.Seen {
 			return fmt.Errorf("%w: key %q", ErrCorrupt, keys[0])
 		}
-		p.seen += r.Seen
+		b.used = Usage{r.Tokens, r.Cost, r.Unknown}
+		if r.Waiting > 0 {
+			last := len(keys) - 1
+			if err := p.loadWaiting(values[last]); err != nil || len(b.waiting) != r.Waiting {
+				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[last])
+			}
+		}
+		p.seen += b.count()
 	}
 	return nil
+}
+
+// loadSegment reads so many runs, and reports whether that could be done.
+func (p *Project) loadSegment(b *bucket, version, runs int, v []byte) bool {
+	size := recentEntrySize
+	switch version {
+	case 1:
+		size = seenEntrySizeV1
+	case 2:
+		size = seenEntrySizeV2
+	}
+	if len(v) != runs*size {
+		return false
+	}
+	for ; len(v) > 0; v = v[size:] {
+		e := v[:size]
+		var hash uint64
+		if version < 3 {
+			hash, e = p.hash(langsmith.UUID(e[:16])), e[16:]
+		} else {
+			hash, e = binary.LittleEndian.Uint64(e), e[8:]
+		}
+		used := usage{tokens: unknownTokens}
+		if version > 1 {
+			used = usage{binary.LittleEndian.Uint32(e[4:]), math.Float32frombits(binary.LittleEndian.Uint32(e[8:]))}
+		}
+		b.put(hash, binary.LittleEndian.Uint32(e), used)
+	}
+	return true
 }
 
 func (p *Project) loadWaiting(v []byte) error {

@@ -46,6 +46,7 @@ type Decision struct {
 type Entry struct {
 	ID       langsmith.UUID
 	Start    langsmith.Time
+	hash     uint64
 	revision uint32
 	usage    usage
 }
@@ -71,15 +72,15 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		}
 		t.row(run.Start)
 	}
-	w := p.wait(run.ID, run.Start)
+	w, hash := p.wait(run.ID, run.Start), p.hash(run.ID)
 	if t.Kind == KindSweep || t.Kind == KindReconcile {
-		return p.observeIdentity(t, run, w, now)
+		return p.observeIdentity(t, run, hash, w, now)
 	}
 	if _, ok := p.inFlight[run.ID]; ok {
 		return Decision{Action: Duplicate}
 	}
-	if have, ok := p.revision(run.ID, run.Start); ok {
-		return p.observeKnown(run, have)
+	if have, ok := p.known(hash, run.Start); ok {
+		return p.observeKnown(run, hash, have)
 	}
 	if w == nil {
 		if t.Kind == KindRecheck || !p.retained(run.Start) {
@@ -88,7 +89,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	}
 	if w != nil && w.changed && run.Finished() { // what it was like before is forgotten already
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revisionOf(run), usageOf(run)}}
+		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run)}}
 	}
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
@@ -106,32 +107,32 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Wait, Late: late}
 	}
 	p.inFlight[run.ID] = struct{}{}
-	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, revisionOf(run), usageOf(run)}}
+	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run)}}
 }
 
 // observeKnown decides about a run that went out before.
-func (p *Project) observeKnown(run *langsmith.Run, have uint32) Decision {
+func (p *Project) observeKnown(run *langsmith.Run, hash uint64, have known) Decision {
 	p.prices.learn(run)
 	revision := revisionOf(run)
 	switch {
-	case revision == have:
+	case have.is(revision):
 		p.dropWaiting(run.ID, run.Start) // a sweep may have thought otherwise
 		return Decision{Action: Duplicate}
 	case p.cfg.EmitUpdates && run.Finished():
 		// The revision is noted when the run has gone out.
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, revision, usageOf(run)}}
+		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, hash, revision, usageOf(run)}}
 	}
 	p.dropWaiting(run.ID, run.Start)
-	p.remember(run.ID, run.Start, revision, usageOf(run))
+	p.remember(hash, run.Start, revision, usageOf(run))
 	return Decision{Action: Updated}
 }
 
 // observeIdentity decides about a row of a sweep, which has no more than identity, times and status, and what makes
 // the revision if updates go out or the task measures.
-func (p *Project) observeIdentity(t *Task, run *langsmith.Run, w *Waiting, now langsmith.Time) Decision {
+func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *Waiting, now langsmith.Time) Decision {
 	_, out := p.inFlight[run.ID]
-	have, known := p.revision(run.ID, run.Start)
+	have, known := p.known(hash, run.Start)
 	if t.measures {
 		t.measure(run, !known && (out || w != nil))
 	}
@@ -145,15 +146,18 @@ func (p *Project) observeIdentity(t *Task, run *langsmith.Run, w *Waiting, now l
 	case out:
 		return Decision{}
 	case known && p.cfg.EmitUpdates && run.Finished():
-		if revisionOf(run) != have {
+		if !have.is(revisionOf(run)) {
 			p.askFor(run, now)
 			p.wait(run.ID, run.Start).changed = true
 		}
 		return Decision{}
-	case known && t.measures && revisionOf(run) != have:
-		p.remember(run.ID, run.Start, revisionOf(run), usageOf(run))
+	case known && t.measures && !have.is(revisionOf(run)):
+		p.remember(hash, run.Start, revisionOf(run), usageOf(run))
 		return Decision{Action: Updated}
 	case known:
+		if t.measures && have.sealed {
+			t.unchanged(run)
+		}
 		return Decision{}
 	}
 	// Below the floor ids are forgotten, and a gap will be read anyway.
@@ -232,7 +236,7 @@ func (p *Project) Accept(entries []Entry) {
 		delete(p.inFlight, e.ID)
 		p.dropWaiting(e.ID, e.Start)
 		if p.retained(e.Start) {
-			p.remember(e.ID, e.Start, e.revision, e.usage)
+			p.remember(e.hash, e.Start, e.revision, e.usage)
 		}
 	}
 }

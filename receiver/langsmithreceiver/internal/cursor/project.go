@@ -43,6 +43,8 @@ type Config struct {
 	WindowPages int
 	// OverlapRows is how many rows that were read before a live window may repeat; 0 means 1000.
 	OverlapRows int
+	// HashKey is for projects that do not have one yet.
+	HashKey HashKey
 }
 
 // Project is the state of reading one project.
@@ -81,7 +83,8 @@ type Project struct {
 	sweptNext    langsmith.Time
 	sweepDue     langsmith.Time
 	sweepRunning bool
-	reconciling  bool
+	// comparing is the end of the window that is being compared, zero when there is none.
+	comparing    langsmith.Time
 	reconcileDue langsmith.Time
 	// queue holds waiting runs to be read again, oldest start first.
 	queue    []Waiting
@@ -91,10 +94,10 @@ type Project struct {
 // New starts to read a project from a start time on.
 func New(cfg Config, from langsmith.Time) *Project {
 	from = floorMicrosecond(from)
-	return newProject(cfg, from, from, nil)
+	return newProject(cfg, cfg.HashKey, from, from)
 }
 
-func newProject(cfg Config, head, floor langsmith.Time, gaps ranges) *Project {
+func newProject(cfg Config, key HashKey, head, floor langsmith.Time) *Project {
 	if cfg.WindowPages <= 0 {
 		cfg.WindowPages = 50
 	}
@@ -105,7 +108,7 @@ func newProject(cfg Config, head, floor langsmith.Time, gaps ranges) *Project {
 		cfg.ReconcileRuns = 100_000
 	}
 	return &Project{
-		cfg: cfg, head: head, floor: floor, gaps: gaps, dirty: true,
+		cfg: cfg, head: head, floor: floor, memory: memory{hasher: newHasher(key)}, dirty: true,
 		inFlight: map[langsmith.UUID]struct{}{}, step: firstStep,
 	}
 }
@@ -432,7 +435,7 @@ func (p *Project) advance(t *Task) {
 	p.prune()
 }
 
-// prune forgets ids that no window can meet again.
+// prune forgets ids that no window can meet again, and seals those that only late runs can join.
 func (p *Project) prune() {
 	done := p.settled()
 	if p.checked != 0 {
@@ -442,6 +445,12 @@ func (p *Project) prune() {
 		p.floor, p.dirty = floor, true
 	}
 	p.forget(func(w Window) bool { return w.To > p.floor || p.gaps.overlaps(w) })
+	width := narrow
+	if p.cfg.EmitUpdates { // the usage that a run had changes with it
+		width = wide
+	}
+	from := p.liveFrom()
+	p.seal(width, func(w Window) bool { return w.To <= from && w.From >= p.comparing && !p.gaps.overlaps(w) })
 }
 
 // retained reports whether an emitted run that started at this time could be met again.

@@ -2,6 +2,8 @@ package cursor
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -460,7 +462,7 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	assert.Empty(t, changes(t, q))
 	assert.Equal(t, []any{p.head, p.floor, p.swept, p.gaps, p.seen, p.waiting}, []any{q.head, q.floor, q.swept, q.gaps, q.seen, q.waiting})
 	for start, b := range p.buckets {
-		assert.Equal(t, b.segments, q.buckets[start].segments)
+		assert.Equal(t, b.recent.segments, q.buckets[start].recent.segments)
 	}
 	task := q.Next(begin + second)
 	for n := range uint64(2*segmentEntries + 10) {
@@ -472,40 +474,67 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	assert.Nil(t, none)
 }
 
-// TestCheckpointsOfVersion1AreRead checks that a checkpoint without the usage of runs is taken over, and is stored in
-// the present format at once.
-func TestCheckpointsOfVersion1AreRead(t *testing.T) {
+// former is what an earlier version would have stored of the same.
+func former(t testing.TB, version int) (*Project, map[string][]byte) {
 	p, stored := filled(t)
-	stored["p"] = []byte(strings.Replace(string(stored["p"]), `"version":2`, `"version":1`, 1))
-	for key, value := range stored {
-		if strings.Contains(key, "/seen/") {
-			var old []byte
-			for ; len(value) > 0; value = value[seenEntrySize:] {
-				old = append(old, value[:seenEntrySizeV1]...)
-			}
-			stored[key] = old
+	var ids []byte
+	for n := range uint64(2*segmentEntries + 10) {
+		run := id(n + 1)
+		ids = append(ids, run[:]...)
+		position := p.buckets[begin-30*second].recent.find(p.hash(run))
+		ids = binary.LittleEndian.AppendUint32(ids, p.buckets[begin-30*second].recent.revision(position))
+		if version == 2 {
+			used := p.buckets[begin-30*second].recent.usage(position)
+			ids = binary.LittleEndian.AppendUint32(ids, used.tokens)
+			ids = binary.LittleEndian.AppendUint32(ids, math.Float32bits(used.cost))
 		}
 	}
-	q, err := load(stored)
-	require.NoError(t, err)
-	for round := range 2 {
-		assert.Equal(t, p.seen, q.seen)
-		task := q.Next(begin + second)
-		for n := range uint64(2*segmentEntries + 10) {
-			require.Equal(t, Duplicate, q.Observe(task, finished(n+1, begin-30*second), begin).Action)
+	for key := range stored {
+		if strings.Contains(key, "/seen/") {
+			delete(stored, key)
 		}
-		runs, used := q.Known(Window{begin - minute, begin})
-		assert.EqualValues(t, p.seen+1, runs)
-		assert.True(t, used.Unknown)
-		if round == 0 {
-			for _, c := range changes(t, q) {
-				stored[c.Key] = slices.Clone(c.Value)
+	}
+	stored[seenKey("p", begin-30*second, 0)] = ids
+	var rec map[string]any
+	require.NoError(t, json.Unmarshal(stored["p"], &rec))
+	rec["version"] = version
+	delete(rec, "hash_key")
+	var err error
+	stored["p"], err = json.Marshal(rec)
+	require.NoError(t, err)
+	return p, stored
+}
+
+// TestFormerCheckpointsAreRead checks that what earlier versions stored, with whole ids and the first without the usage
+// of runs, is taken over, and is stored in the present format at once.
+func TestFormerCheckpointsAreRead(t *testing.T) {
+	for version := 1; version < Version; version++ {
+		p, stored := former(t, version)
+		q, err := load(stored)
+		require.NoError(t, err)
+		for round := range 2 {
+			assert.Equal(t, p.seen, q.seen)
+			task := q.Next(begin + second)
+			for n := range uint64(2*segmentEntries + 10) {
+				require.Equal(t, Duplicate, q.Observe(task, finished(n+1, begin-30*second), begin).Action)
 			}
-			q.Saved()
-			assert.Contains(t, string(stored["p"]), `"version":2`)
-			q, err = load(stored)
-			require.NoError(t, err)
-			assert.Empty(t, changes(t, q))
+			window := Window{begin - minute, begin}
+			wantRuns, want := p.Known(window)
+			runs, used := q.Known(window)
+			assert.Equal(t, wantRuns, runs)
+			if assert.Equal(t, version == 1, used.Unknown); !used.Unknown {
+				assert.Equal(t, want, used)
+			}
+			if round == 0 {
+				for _, c := range changes(t, q) {
+					stored[c.Key] = slices.Clone(c.Value)
+				}
+				q.Saved()
+				assert.Contains(t, string(stored["p"]), `"version":3`)
+				q, err = load(stored)
+				require.NoError(t, err)
+				assert.Empty(t, changes(t, q))
+			}
 		}
 	}
 }
@@ -537,14 +566,14 @@ func TestUnreadableCheckpointsAreRefused(t *testing.T) {
 			assert.ErrorIs(t, err, ErrCorrupt, "%s %s", key, name)
 		}
 	}
-	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":2`, `"version":3`, 1))})
+	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":3`, `"version":4`, 1))})
 	assert.ErrorIs(t, err, ErrNewer)
 }
 
 func FuzzLoad(f *testing.F) {
 	_, stored := filled(f)
 	f.Add(stored["p"], stored[seenKey("p", begin-30*second, 0)], stored[waitingKey("p", begin-minute)])
-	f.Add([]byte(`{"version":2,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySize), make([]byte, waitingEntrySize))
+	f.Add([]byte(`{"version":2,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySizeV2), make([]byte, waitingEntrySize))
 	f.Add([]byte(`{"version":1,"head":5,"buckets":[{"start":0,"seen":1,"waiting":1}]}`), make([]byte, seenEntrySizeV1), make([]byte, waitingEntrySize))
 	f.Fuzz(func(t *testing.T, record, seen, waiting []byte) {
 		p, err := Load(testConfig, "p", func(keys []string) ([][]byte, error) {

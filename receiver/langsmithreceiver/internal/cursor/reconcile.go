@@ -17,14 +17,14 @@ const (
 
 // reconcile is the next window that nothing changes any more: its late runs were looked for, and no gap is in it.
 func (p *Project) reconcile(now langsmith.Time) *Task {
-	if !p.cfg.Reconcile || p.checked == 0 || p.reconciling || now < p.reconcileDue {
+	if !p.cfg.Reconcile || p.checked == 0 || p.comparing != 0 || now < p.reconcileDue {
 		return nil
 	}
 	w := Window{p.checked, p.reconcileEnd()}
 	if w.To > p.settled() || p.gaps.overlaps(w) {
 		return nil
 	}
-	p.reconciling = true
+	p.comparing = w.To
 	return newTask(KindReconcile, w, now)
 }
 
@@ -35,7 +35,7 @@ func (p *Project) reconcileEnd() langsmith.Time {
 	runs := 0
 	for at := p.checked; at < end; at += bucketLength {
 		if b := p.buckets[at]; b != nil {
-			if runs += b.n; runs >= p.cfg.ReconcileRuns {
+			if runs += b.count(); runs >= p.cfg.ReconcileRuns {
 				return at + bucketLength
 			}
 		}
@@ -66,10 +66,10 @@ func (p *Project) Known(w Window) (runs int64, used Usage) {
 		if b == nil {
 			continue
 		}
-		runs += int64(b.n)
+		runs += int64(b.count())
 		b.usages(&used)
 		for id := range b.waiting {
-			if b.find(id) < 0 {
+			if _, known := b.find(p.hash(id)); !known {
 				runs++
 			}
 		}
@@ -82,8 +82,11 @@ type tally struct {
 	measures bool
 	// all is the usage of the calls of models, and unsent that of those which are known and did not go out yet.
 	all, unsent Usage
-	// callers are the runs that made a call of a model.
+	// calls are the calls of models, and callers the runs that made one.
+	calls   map[langsmith.UUID]usage
 	callers map[langsmith.UUID]struct{}
+	// sealed is the usage of those runs that went out, are sealed and have not changed, by their bucket.
+	sealed map[langsmith.Time]Usage
 }
 
 // Measure has a task of [KindReconcile] look at tokens, cost and all else that makes a revision; its rows must have them.
@@ -102,12 +105,23 @@ func (t *tally) measure(run *langsmith.Run, unsent bool) {
 	if unsent {
 		t.unsent.add(used)
 	}
+	if t.calls == nil {
+		t.calls, t.callers = map[langsmith.UUID]usage{}, map[langsmith.UUID]struct{}{}
+	}
+	t.calls[run.ID] = used
 	if !run.ParentID.IsZero() {
-		if t.callers == nil {
-			t.callers = map[langsmith.UUID]struct{}{}
-		}
 		t.callers[run.ParentID] = struct{}{}
 	}
+}
+
+// unchanged adds up a row that is sealed.
+func (t *tally) unchanged(run *langsmith.Run) {
+	if t.sealed == nil {
+		t.sealed = map[langsmith.Time]Usage{}
+	}
+	used := t.sealed[bucketStart(run.Start)]
+	used.add(usageOf(run))
+	t.sealed[bucketStart(run.Start)] = used
 }
 
 // Read is what the calls of models used together that a task which measures has read, and which part of it did not go
@@ -116,19 +130,22 @@ func (t *Task) Read() (read, unsent Usage) { return t.all, t.unsent }
 
 // Wrapping is the part of it that calls used which did nothing but make another call of a model. A server may count
 // such a pair once.
-func (p *Project) Wrapping(t *Task) (used Usage) {
-	for at := t.Window.From; at < t.Window.To; at += bucketLength {
-		b := p.buckets[at]
-		if b == nil {
-			continue
-		}
-		for position := range b.n {
-			if _, calls := t.callers[langsmith.UUID(b.entry(position)[:16])]; calls {
-				used.add(b.usage(position))
-			}
+func (t *Task) Wrapping() (used Usage) {
+	for caller := range t.callers {
+		if call, ok := t.calls[caller]; ok {
+			used.add(call)
 		}
 	}
 	return used
+}
+
+// Measured takes over from a task that measures, once it has read all of its window, what is not remembered of each run.
+func (p *Project) Measured(t *Task) {
+	for at := t.Window.From; at < t.Window.To; at += bucketLength {
+		if b := p.buckets[at]; b != nil && b.used.Unknown && b.sealed.width == narrow {
+			b.used, p.dirty = t.sealed[at], true
+		}
+	}
 }
 
 // Patient reports whether a window that cannot be compared now is worth another attempt. It is not once the ids of its
@@ -138,7 +155,7 @@ func (p *Project) Patient(t *Task, now langsmith.Time) bool {
 }
 
 func (p *Project) reconciled(t *Task) {
-	p.reconciling = false
+	p.comparing = 0
 	p.checked, p.dirty = t.Window.To, true
 	p.prune()
 }
@@ -149,6 +166,6 @@ func (p *Project) notReconciled(t *Task, now langsmith.Time) {
 		p.reconciled(t)
 		return
 	}
-	p.reconciling = false
+	p.comparing = 0
 	p.reconcileDue = now.Add(reconcileRetry)
 }

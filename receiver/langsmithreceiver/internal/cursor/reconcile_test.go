@@ -46,7 +46,7 @@ func TestMeasuring(t *testing.T) {
 		read, unsent := compare.Read()
 		assert.Equal(t, Usage{Tokens: 60, Cost: 3.5}, read)
 		assert.Equal(t, Usage{Tokens: 10, Cost: 0.5}, unsent)
-		assert.Equal(t, Usage{Tokens: 10, Cost: 0.5}, p.Wrapping(compare))
+		assert.Equal(t, Usage{Tokens: 10, Cost: 0.5}, compare.Wrapping())
 		if !emit {
 			_, used = p.Known(window)
 			assert.Equal(t, Usage{Tokens: 40, Cost: 2.5}, used)

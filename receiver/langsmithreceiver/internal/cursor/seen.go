@@ -2,6 +2,7 @@ package cursor
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -12,20 +13,88 @@ const (
 	// bucketLength is the range of start times that share a bucket. What is remembered is stored and forgotten
 	// by the bucket.
 	bucketLength = langsmith.Time(30 * time.Second)
+	// sealAgain is the part of the runs of a sealed bucket that has to come late for it to be sealed anew, which is to
+	// write it anew.
+	sealAgain = 8
 	// waitingEntrySize is an id, a start and a deadline.
 	waitingEntrySize = 16 + 8 + 8
 )
 
-// bucket holds what is remembered of the runs that started within 30 seconds.
+// bucket holds what is remembered of the runs that started within 30 seconds. Those that went out are recent at first,
+// and later sealed. What comes or changes after that is recent again, and counts instead of what is sealed.
 type bucket struct {
-	start langsmith.Time
-	emitted
+	start  langsmith.Time
+	recent recent
+	sealed sealed
+	// replaced is how many runs are in both.
+	replaced int
+	// used is what the calls of models used that are sealed and not replaced.
+	used    Usage
 	waiting map[langsmith.UUID]*Waiting
-	// waitingDirty says that waiting changed since it was stored.
-	waitingDirty bool
-	// storedSegments and storedWaiting say what storage holds, so that it can be deleted.
-	storedSegments int
-	storedWaiting  bool
+	// sealedDirty and waitingDirty say that these changed since they were stored.
+	sealedDirty, waitingDirty bool
+	// storedSegments, storedChunks and storedWaiting say what storage holds, so that it can be deleted.
+	storedSegments, storedChunks int
+	storedWaiting                bool
+}
+
+// known is what is known of the revision of a run.
+type known struct {
+	revision, mask uint32
+	// sealed says that the run is not recent.
+	sealed bool
+}
+
+// is reports whether a run has not changed, as far as is known.
+func (k known) is(revision uint32) bool { return (k.revision^revision)&k.mask == 0 }
+
+// count is how many runs went out.
+func (b *bucket) count() int { return b.sealed.n + b.recent.n - b.replaced }
+
+// find tells about a run that went out, if it is known.
+func (b *bucket) find(hash uint64) (known, bool) {
+	if position := b.recent.find(hash); position >= 0 {
+		return known{revision: b.recent.revision(position), mask: math.MaxUint32}, true
+	}
+	if i := b.sealed.find(hash); i >= 0 {
+		revision, mask := b.sealed.revision(i)
+		return known{revision, mask, true}, true
+	}
+	return known{}, false
+}
+
+// put notes a run that went out, or what changed of it, and reports whether it is new.
+func (b *bucket) put(hash uint64, revision uint32, usage usage) bool {
+	if !b.recent.put(hash, revision, usage) {
+		return false
+	}
+	i := b.sealed.find(hash)
+	if i < 0 {
+		return true
+	}
+	b.replaced++
+	// Without the usage that it had, that of the others cannot be told any more.
+	b.used.subtract(b.sealed.usage(i))
+	return false
+}
+
+// usages sums what calls of models used.
+func (b *bucket) usages(sum *Usage) {
+	sum.Tokens += b.used.Tokens
+	sum.Cost += b.used.Cost
+	sum.Unknown = sum.Unknown || b.used.Unknown
+	for position := range b.recent.n {
+		sum.add(b.recent.usage(position))
+	}
+}
+
+// seal makes all runs take little memory.
+func (b *bucket) seal(width int) {
+	var used Usage
+	b.usages(&used)
+	b.used = used
+	b.sealed = seal(&b.sealed, &b.recent, width)
+	b.recent, b.replaced, b.sealedDirty = recent{}, 0, true
 }
 
 // Waiting is a run that was read but is not ready to go out.
@@ -49,6 +118,7 @@ type Waiting struct {
 
 // memory is the buckets of a project by their start.
 type memory struct {
+	*hasher
 	buckets map[langsmith.Time]*bucket
 	seen    int
 	waiting int
@@ -77,20 +147,44 @@ func (m *memory) bucket(t langsmith.Time) *bucket {
 	return b
 }
 
-// revision of a run that was emitted, if it is remembered.
-func (m *memory) revision(id langsmith.UUID, start langsmith.Time) (uint32, bool) {
+// known tells about a run that went out, if it is remembered.
+func (m *memory) known(hash uint64, start langsmith.Time) (known, bool) {
 	b := m.buckets[bucketStart(start)]
 	if b == nil {
-		return 0, false
+		return known{}, false
 	}
-	return b.revision(id)
+	return b.find(hash)
 }
 
 // remember marks a run as emitted, or notes its new revision and usage.
-func (m *memory) remember(id langsmith.UUID, start langsmith.Time, revision uint32, usage usage) {
-	if m.bucket(start).put(id, revision, usage) {
+func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, usage usage) {
+	if m.bucket(start).put(hash, revision, usage) {
 		m.seen++
 	}
+}
+
+// seal seals every bucket of which due says that it is time, but for those to which little was added since.
+func (m *memory) seal(width int, due func(Window) bool) {
+	for start, b := range m.buckets {
+		if b.recent.n == 0 || b.recent.n*sealAgain < b.sealed.n || !due(Window{start, start + bucketLength}) {
+			continue
+		}
+		m.seen -= b.count()
+		b.seal(width)
+		m.seen += b.count()
+		m.dropStored(b)
+	}
+}
+
+// dropStored has what storage holds of the runs that went out deleted, before anything else is written.
+func (m *memory) dropStored(b *bucket) {
+	for i := range b.storedSegments {
+		m.forgotten = append(m.forgotten, seenKey("", b.start, i))
+	}
+	for i := range b.storedChunks {
+		m.forgotten = append(m.forgotten, sealedKey("", b.start, i))
+	}
+	b.storedSegments, b.storedChunks = 0, 0
 }
 
 func (m *memory) wait(id langsmith.UUID, start langsmith.Time) *Waiting {
@@ -129,14 +223,12 @@ func (m *memory) dropWaiting(id langsmith.UUID, start langsmith.Time) {
 // forget drops the emitted ids of every bucket that keep refuses, and buckets that hold nothing.
 func (m *memory) forget(keep func(Window) bool) {
 	for start, b := range m.buckets {
-		if b.n > 0 && !keep(Window{start, start + bucketLength}) {
-			m.seen -= b.n
-			for i := range b.storedSegments {
-				m.forgotten = append(m.forgotten, seenKey("", start, i))
-			}
-			b.emitted, b.storedSegments = emitted{}, 0
+		if b.count() > 0 && !keep(Window{start, start + bucketLength}) {
+			m.seen -= b.count()
+			m.dropStored(b)
+			b.recent, b.sealed, b.replaced, b.used, b.sealedDirty = recent{}, sealed{}, 0, Usage{}, false
 		}
-		if b.n == 0 && len(b.waiting) == 0 {
+		if b.count() == 0 && len(b.waiting) == 0 {
 			if b.storedWaiting {
 				m.forgotten = append(m.forgotten, waitingKey("", start))
 			}

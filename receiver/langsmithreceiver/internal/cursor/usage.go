@@ -15,6 +15,8 @@ type usage struct {
 
 const unknownTokens = math.MaxUint32
 
+func (u usage) known() bool { return u.tokens != unknownTokens && u.cost-u.cost == 0 }
+
 // usageOf is a run's own usage. That of a step is the sum over its children in one version of the API and nothing in
 // another, so it never counts.
 func usageOf(run *langsmith.Run) usage {
@@ -44,12 +46,21 @@ type Usage struct {
 }
 
 func (u *Usage) add(v usage) {
-	if v.tokens == unknownTokens || v.cost != v.cost {
+	if !v.known() {
 		u.Unknown = true
 		return
 	}
 	u.Tokens += int64(v.tokens)
 	u.Cost += float64(v.cost)
+}
+
+func (u *Usage) subtract(v usage) {
+	if !v.known() {
+		u.Unknown = true
+		return
+	}
+	u.Tokens -= int64(v.tokens)
+	u.Cost -= float64(v.cost)
 }
 
 // Minus is what u holds beyond v.

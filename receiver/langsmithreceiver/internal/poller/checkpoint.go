@@ -154,7 +154,7 @@ func (p *Poller) loadProject(ctx context.Context, id langsmith.UUID) (*cursor.Pr
 	if p.Storage == nil {
 		return nil, nil
 	}
-	state, err := cursor.Load(p.jittered(), projectKey(p.owner.from, id), func(keys []string) ([][]byte, error) {
+	state, err := cursor.Load(p.forProject(), projectKey(p.owner.from, id), func(keys []string) ([][]byte, error) {
 		values, err := p.get(ctx, keys)
 		for i, value := range values {
 			if value != nil {

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	crypto "crypto/rand"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -315,7 +316,7 @@ func (p *Poller) admit(ctx context.Context, chosen map[langsmith.UUID]langsmith.
 				continue
 			}
 			if state == nil {
-				state = cursor.New(p.jittered(), p.from(id, asked))
+				state = cursor.New(p.forProject(), p.from(id, asked))
 			}
 			w = newWorker(p, project, state)
 			p.mu.Lock()
@@ -375,9 +376,10 @@ func (p *Poller) retire(chosen map[langsmith.UUID]langsmith.Project) {
 	}
 }
 
-// jittered spreads the reads of many projects over the interval. It never makes one longer.
-func (p *Poller) jittered() cursor.Config {
+// forProject is how one project is read. It spreads the reads of many over the interval, and never makes one longer.
+func (p *Poller) forProject() cursor.Config {
 	cfg := p.Cursor
+	_, _ = crypto.Read(cfg.HashKey[:]) // never fails
 	cfg.Interval -= time.Duration(p.chance() * 0.1 * float64(cfg.Interval))
 	return cfg
 }

@@ -130,13 +130,13 @@ func (l *lane) explain(task *cursor.Task, sum langsmith.UsageSum, used cursor.Us
 	}
 	l.differUsage("missing", "surplus", rows, used)
 	changed = !sameUsage(rows, used, runs)
+	l.mu.Lock()
+	l.cursor.Measured(task)
+	l.mu.Unlock()
 	if sameUsage(sum, read, runs) {
 		return true, changed
 	}
-	l.mu.Lock()
-	wrapping := l.cursor.Wrapping(task)
-	l.mu.Unlock()
-	if sameUsage(sum, read.Minus(wrapping), runs) {
+	if sameUsage(sum, read.Minus(task.Wrapping()), runs) {
 		l.doubt() // such hours would all have to be read
 		return true, changed
 	}

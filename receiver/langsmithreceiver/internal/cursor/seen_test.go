@@ -62,9 +62,9 @@ func BenchmarkRemember(b *testing.B) {
 				b.StopTimer()
 				before := heap()
 				b.StartTimer()
-				var m memory
+				m := memory{hasher: newHasher(HashKey{})}
 				for i, id := range ids {
-					m.remember(id, langsmith.Time(i/inBucket)*bucketLength, 1, usage{1, 1})
+					m.remember(m.hash(id), langsmith.Time(i/inBucket)*bucketLength, 1, usage{1, 1})
 				}
 				b.StopTimer()
 				bytes = heap() - before
