@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
+	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/cursor"
 )
 
 // disk is a storage that survives its clients.
@@ -100,6 +100,7 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 			}
 		}
 	}
+	wrote := map[string]string{}
 	for _, op := range ops {
 		switch op.Type {
 		case storage.Get:
@@ -107,11 +108,14 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		case storage.Set:
 			c.values[op.Key] = slices.Clone(op.Value)
 			if _, project, ok := strings.Cut(op.Key, "/project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
-				c.stored(project, c.holds(op.Key+"/seen/"))
+				wrote[project] = op.Key
 			}
 		case storage.Delete:
 			delete(c.values, op.Key)
 		}
+	}
+	for project, key := range wrote {
+		c.stored(project, c.holds(key))
 	}
 	if write && c.wrote != nil {
 		c.wrote()
@@ -119,17 +123,23 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 	return nil
 }
 
-// holds returns whether a run is among those that the values under a prefix remember. It needs the disk's lock.
-func (d *disk) holds(prefix string) func(id string) bool {
-	return func(id string) bool {
-		u, err := langsmith.ParseUUID(id)
-		if err != nil {
+// holds returns whether a run is among those that the project stored under a key remembers. It needs the disk's lock.
+func (d *disk) holds(key string) func(id string, start langsmith.Time) bool {
+	p, err := cursor.Load(cursor.Config{}, key, func(keys []string) ([][]byte, error) {
+		values := make([][]byte, len(keys))
+		for i, key := range keys {
+			values[i] = d.values[key]
+		}
+		return values, nil
+	})
+	return func(id string, start langsmith.Time) bool {
+		u, wrong := langsmith.ParseUUID(id)
+		if p == nil || err != nil || wrong != nil {
 			return false
 		}
-		for key, value := range d.values {
-			if strings.HasPrefix(key, prefix) && bytes.Contains(value, u[:]) {
-				return true
-			}
+		switch p.Observe(&cursor.Task{Kind: cursor.KindRecheck}, &langsmith.Run{ID: u, Start: start}, start).Action {
+		case cursor.Duplicate, cursor.Updated:
+			return true
 		}
 		return false
 	}

@@ -250,6 +250,7 @@ type ledger struct {
 	mu        sync.Mutex
 	delivered map[string]int
 	mayRepeat map[string]int
+	starts    map[string]langsmith.Time
 	unstored  map[string][]string // by project
 	// latest is the last batch of each project.
 	latest map[string][]string
@@ -258,7 +259,7 @@ type ledger struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{delivered: map[string]int{}, mayRepeat: map[string]int{}, unstored: map[string][]string{}, latest: map[string][]string{}}
+	return &ledger{delivered: map[string]int{}, mayRepeat: map[string]int{}, starts: map[string]langsmith.Time{}, unstored: map[string][]string{}, latest: map[string][]string{}}
 }
 
 func (l *ledger) accept(traces ptrace.Traces) {
@@ -271,6 +272,7 @@ func (l *ledger) accept(traces ptrace.Traces) {
 		for _, span := range rs.ScopeSpans().At(0).Spans().All() {
 			id, _ := span.Attributes().Get("langsmith.run.id")
 			l.delivered[id.Str()]++
+			l.starts[id.Str()] = langsmith.Time(span.StartTimestamp())
 			l.unstored[project.Str()] = append(l.unstored[project.Str()], id.Str())
 			if _, ok := span.Attributes().Get("langsmith.run.unfinished"); ok {
 				l.unfinished++
@@ -281,12 +283,12 @@ func (l *ledger) accept(traces ptrace.Traces) {
 
 // stored notes a checkpoint of a project. Another lane may have written it before the poller heard that the pipeline
 // took the latest batch: what the checkpoint does not hold of that one may still come again.
-func (l *ledger) stored(project string, holds func(id string) bool) {
+func (l *ledger) stored(project string, holds func(id string, start langsmith.Time) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.unstored, project)
 	for _, id := range l.latest[project] {
-		if !holds(id) {
+		if !holds(id, l.starts[id]) {
 			l.unstored[project] = append(l.unstored[project], id)
 		}
 	}
