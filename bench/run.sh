@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks beside peers, each comparison in one run, about a quarter of an hour in all. Arguments go to go test of the
+# Benchmarks beside peers, each comparison in one run, less than half an hour in all. Arguments go to go test of the
 # connector's, for example: -benchtime 3x for three times as many rounds.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -25,7 +25,7 @@ const (
 
 // sealedChunk is how much of a sealed bucket is stored under one key. A larger value has a storage such as bbolt, which
 // writes neighbours with it, write and occupy more.
-const sealedChunk = 32 << 10
+const sealedChunk = 16 << 10
 
 // maxSeenInBucket is more ids than any project has in 30 seconds; a larger count is a sign of damage.
 const maxSeenInBucket = 1 << 24
