@@ -30,6 +30,9 @@ const sealedChunk = 16 << 10
 // maxSeenInBucket is more ids than any project has in 30 seconds; a larger count is a sign of damage.
 const maxSeenInBucket = 1 << 24
 
+// maxChunks is more than the chunks of so many.
+const maxChunks = maxSeenInBucket * (wide + hashBits/8 + 1) / sealedChunk
+
 // Errors of [Load]. Both mean that nothing may be read, because it would be lost or repeated.
 var (
 	ErrCorrupt = errors.New("stored checkpoint is unreadable")
@@ -208,7 +211,7 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 	}
 	for _, r := range rec.Buckets {
 		if r.Start != bucketStart(r.Start) || r.Seen < 0 || r.Seen > maxSeenInBucket || r.Sealed < 0 || r.Sealed > maxSeenInBucket ||
-			r.Chunks < 0 || r.Chunks > maxSeenInBucket || r.Chunks > 0 != (r.Sealed > 0) || r.Waiting < 0 {
+			r.Chunks < 0 || r.Chunks > maxChunks || r.Chunks > 0 != (r.Sealed > 0) || r.Waiting < 0 {
 			return fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
 		}
 		var keys []string

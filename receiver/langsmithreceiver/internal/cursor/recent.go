@@ -13,7 +13,7 @@ const (
 )
 
 // recent is runs that went out, with the revision and the usage that they had, in a form to which more can be added.
-// It takes about 27 bytes for each: the entries are kept in the form in which they are stored, and found by a table of
+// It takes about 30 bytes for each: the entries are kept in the form in which they are stored, and found by a table of
 // their positions.
 type recent struct {
 	segments []segment
