@@ -72,7 +72,7 @@ func lockTime() time.Duration {
 // BenchmarkBlocked tells for how long a flush of 10,000 series keeps a consumer waiting: the longest call while there
 // were flushes, in the quietest of many times, since others on the machine make calls wait too.
 func BenchmarkBlocked(b *testing.B) {
-	const flushes = 2 * 250 * time.Millisecond
+	const flushes = 2 * time.Second
 	data := batches(b, 10_000)
 	one := ptrace.NewTraces()
 	data[0].CopyTo(one)
@@ -82,7 +82,7 @@ func BenchmarkBlocked(b *testing.B) {
 	}())
 	for _, s := range pair() {
 		b.Run(s.name, func(b *testing.B) {
-			s.config = strings.ReplaceAll(s.config, "flush_interval: 24h", "flush_interval: 250ms")
+			s.config = strings.ReplaceAll(s.config, "flush_interval: 24h", "flush_interval: 1s")
 			c := s.create(b, consumertest.NewNop())
 			defer func() { require.NoError(b, c.Shutdown(context.Background())) }()
 			for _, td := range data {

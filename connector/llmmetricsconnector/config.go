@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/confcheck"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
@@ -67,11 +69,23 @@ const (
 	SemconvBoth Semconv = "both"
 )
 
+// remedies of keys that have one of a few values.
+var remedies = confcheck.Remedies{
+	"semconv":        "use g1, g2 or both",
+	"temporality":    "use cumulative or delta",
+	"timestamps":     "use arrival or span",
+	"initial_zero":   "use hold, inline or off",
+	"histogram.type": "use explicit or exponential",
+}
+
 const (
 	maxExemplars     = 100
 	minHistogramSize = 2
 	maxHistogramSize = 1000
 	maxGlobs         = 4
+
+	// minDuration bounds all durations that are not zero: less is a mistake, such as 15ns.
+	minDuration = time.Second
 )
 
 // Config of the connector.
@@ -109,6 +123,9 @@ type Config struct {
 	StorageID *component.ID `mapstructure:"storage"`
 	// Prices are those of calls that have no cost yet.
 	Prices genai.PriceConfig `mapstructure:"prices"`
+
+	// malformed is what could not be decoded.
+	malformed error
 
 	_ struct{}
 }
@@ -196,45 +213,52 @@ func createDefaultConfig() component.Config {
 	}
 }
 
+// Unmarshal leaves it to Validate to tell what is wrong, so that all errors look alike and come together.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	c.malformed = confcheck.Unmarshal(conf, c, remedies)
+	return nil
+}
+
 // Validate checks the configuration.
 func (c *Config) Validate() error {
-	var errs []error
+	errs := []error{c.malformed}
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	unknown := func(key, value string) { fail("%s: %q is unknown: %s", key, value, remedies[key]) }
 
-	if c.FlushInterval <= 0 {
-		fail("flush_interval: %v is not positive; set a duration such as 15s", c.FlushInterval)
+	if c.FlushInterval < minDuration {
+		fail("flush_interval: %v is too short; set at least %v, such as 15s", c.FlushInterval, minDuration)
 	}
 	switch c.Semconv {
 	case SemconvG1, SemconvG2, SemconvBoth:
 	default:
-		fail("semconv: %q is unknown; use g1, g2 or both", c.Semconv)
+		unknown("semconv", string(c.Semconv))
 	}
 	if c.Temporality != TemporalityCumulative && c.Temporality != TemporalityDelta {
-		fail("temporality: %q is unknown; use cumulative or delta", c.Temporality)
+		unknown("temporality", string(c.Temporality))
 	}
 	switch {
 	case c.Timestamps != TimestampsArrival && c.Timestamps != TimestampsSpan:
-		fail("timestamps: %q is unknown; use arrival or span", c.Timestamps)
+		unknown("timestamps", string(c.Timestamps))
 	case c.Timestamps == TimestampsSpan && c.Temporality == TemporalityCumulative && c.Histogram.Type == HistogramExponential:
-		fail("timestamps: span does not go with histogram::type (%s) and cumulative totals; set histogram::type: explicit, or temporality: delta",
+		fail("timestamps: span does not go with histogram.type (%s) and cumulative totals; set histogram.type: explicit, or temporality: delta",
 			c.Histogram.Type)
 	}
-	if c.AllowedLateness < 0 {
-		fail("allowed_lateness: %v is negative; set a duration such as 5m, or 0", c.AllowedLateness)
+	if c.AllowedLateness != 0 && c.AllowedLateness < minDuration {
+		fail("allowed_lateness: %v is too short; set at least %v, such as 5m, or 0", c.AllowedLateness, minDuration)
 	}
-	if c.MaxSpanAge < 0 {
-		fail("max_span_age: %v is negative; set a duration such as 24h, or 0 for any age", c.MaxSpanAge)
+	if c.MaxSpanAge != 0 && c.MaxSpanAge < minDuration {
+		fail("max_span_age: %v is too short; set at least %v, such as 24h, or 0 for any age", c.MaxSpanAge, minDuration)
 	}
 	switch c.InitialZero {
 	case InitialZeroHold, InitialZeroInline, InitialZeroOff:
 	default:
-		fail("initial_zero: %q is unknown; use hold, inline or off", c.InitialZero)
+		unknown("initial_zero", string(c.InitialZero))
 	}
 	if c.Histogram.Type != HistogramExplicit && c.Histogram.Type != HistogramExponential {
-		fail("histogram::type: %q is unknown; use explicit or exponential", c.Histogram.Type)
+		unknown("histogram.type", string(c.Histogram.Type))
 	}
 	if c.Histogram.MaxSize < minHistogramSize || c.Histogram.MaxSize > maxHistogramSize {
-		fail("histogram::max_size: %d is out of range; use %d to %d", c.Histogram.MaxSize, minHistogramSize, maxHistogramSize)
+		fail("histogram.max_size: %d is out of range; use %d to %d", c.Histogram.MaxSize, minHistogramSize, maxHistogramSize)
 	}
 	if c.MaxSeries <= 0 {
 		fail("max_series: %d is not positive; set a bound such as 10000", c.MaxSeries)
@@ -247,22 +271,22 @@ func (c *Config) Validate() error {
 			c.SeriesExpiration, c.FlushInterval)
 	}
 	if n := c.Exemplars.MaxPerDataPoint; n < 0 || n > maxExemplars {
-		fail("exemplars::max_per_data_point: %d is out of range; use 0 (none) to %d", n, maxExemplars)
+		fail("exemplars.max_per_data_point: %d is out of range; use 0 (none) to %d", n, maxExemplars)
 	}
-	if c.Traces.Idle <= 0 {
-		fail("traces::idle: %v is not positive; set a duration such as 1m", c.Traces.Idle)
+	if c.Traces.Idle < minDuration {
+		fail("traces.idle: %v is too short; set at least %v, such as 1m", c.Traces.Idle, minDuration)
 	}
 	if c.Traces.Timeout < c.Traces.Idle {
-		fail("traces::timeout: %v is shorter than traces::idle (%v); set a longer one such as 30m", c.Traces.Timeout, c.Traces.Idle)
+		fail("traces.timeout: %v is shorter than traces.idle (%v); set a longer one such as 30m", c.Traces.Timeout, c.Traces.Idle)
 	}
 	if c.Traces.MaxOpen <= 0 {
-		fail("traces::max_open: %d is not positive; set a bound such as 10000", c.Traces.MaxOpen)
+		fail("traces.max_open: %d is not positive; set a bound such as 10000", c.Traces.MaxOpen)
 	}
-	if c.Threads.IdleTimeout <= 0 {
-		fail("threads::idle_timeout: %v is not positive; set a duration such as 30m", c.Threads.IdleTimeout)
+	if c.Threads.IdleTimeout < minDuration {
+		fail("threads.idle_timeout: %v is too short; set at least %v, such as 30m", c.Threads.IdleTimeout, minDuration)
 	}
 	if c.Threads.MaxOpen <= 0 {
-		fail("threads::max_open: %d is not positive; set a bound such as 10000", c.Threads.MaxOpen)
+		fail("threads.max_open: %d is not positive; set a bound such as 10000", c.Threads.MaxOpen)
 	}
 	if c.StorageID != nil && c.Timestamps == TimestampsSpan {
 		fail("storage: %v does not go with timestamps (%s), whose totals are not kept; remove it, or set timestamps: arrival", c.StorageID, c.Timestamps)
@@ -274,17 +298,17 @@ func (c *Config) Validate() error {
 	for i, d := range c.Dimensions {
 		switch {
 		case d.Name == "":
-			fail("dimensions::%d::name: is empty; name an attribute of spans or resources", i)
+			fail("dimensions[%d].name: is empty; name an attribute of spans or resources", i)
 		case llmmetrics.IsAttribute(d.Name):
-			fail("dimensions::%d::name: %q is an attribute of the metrics already; remove it", i, d.Name)
+			fail("dimensions[%d].name: %q is an attribute of the metrics already; remove it", i, d.Name)
 		case slices.Contains(names, d.Name):
-			fail("dimensions::%d::name: %q is there twice; remove one", i, d.Name)
+			fail("dimensions[%d].name: %q is there twice; remove one", i, d.Name)
 		case strings.HasPrefix(d.Name, "*"):
-			fail("dimensions::%d::name: %q takes every attribute; begin it with a prefix, such as langsmith.metadata.*", i, d.Name)
+			fail("dimensions[%d].name: %q takes every attribute; begin it with a prefix, such as langsmith.metadata.*", i, d.Name)
 		case d.glob() && d.Default != "":
-			fail("dimensions::%d::default: %q has no name to go with; remove it, or name one attribute in place of %s", i, d.Default, d.Name)
+			fail("dimensions[%d].default: %q has no name to go with; remove it, or name one attribute in place of %s", i, d.Default, d.Name)
 		case d.glob() && len(d.Match) > 0:
-			fail("dimensions::%d::match: %q is for the values of one attribute; remove it, or name one in place of %s", i, d.Match[0], d.Name)
+			fail("dimensions[%d].match: %q is for the values of one attribute; remove it, or name one in place of %s", i, d.Match[0], d.Name)
 		}
 		names = append(names, d.Name)
 		if d.glob() {
@@ -292,7 +316,7 @@ func (c *Config) Validate() error {
 		}
 		for j, pattern := range d.Metrics {
 			if !matchesMetric(pattern) {
-				fail("dimensions::%d::metrics::%d: %q is the name of no metric; use names or globs such as gen_ai.usage.*", i, j, pattern)
+				fail("dimensions[%d].metrics[%d]: %q is the name of no metric; use names or globs such as gen_ai.usage.*", i, j, pattern)
 			}
 		}
 	}
@@ -305,9 +329,9 @@ func (c *Config) Validate() error {
 	for i, name := range c.ResourceAttributes {
 		switch {
 		case name == "":
-			fail("resource_attributes::%d: is empty; name an attribute of resources", i)
+			fail("resource_attributes[%d]: is empty; name an attribute of resources", i)
 		case slices.Contains(c.ResourceAttributes[:i], name):
-			fail("resource_attributes::%d: %q is there twice; remove one", i, name)
+			fail("resource_attributes[%d]: %q is there twice; remove one", i, name)
 		}
 	}
 	return errors.Join(errs...)

@@ -18,7 +18,8 @@ type PriceConfig struct {
 	Enabled bool `mapstructure:"enabled"`
 	// Builtin adds the list prices that come with the program, after File and Models. Default true.
 	Builtin bool `mapstructure:"builtin"`
-	// File is the path of a price file, in YAML or JSON; it comes after Models. Read once, when the table is made.
+	// File is the path of a price file, in YAML or JSON; it comes after Models. Read when the configuration is checked,
+	// and again when the table is made.
 	File string `mapstructure:"file"`
 	// Models are prices that come before all others.
 	Models []ModelPrice `mapstructure:"models"`
@@ -29,9 +30,15 @@ type PriceConfig struct {
 // DefaultPriceConfig returns the built-in list prices, switched on.
 func DefaultPriceConfig() PriceConfig { return PriceConfig{Enabled: true, Builtin: true} }
 
-// Validate checks the sources. The models check themselves.
+// Validate checks the sources, the file among them. The models check themselves.
 func (c *PriceConfig) Validate() error {
-	if c.Enabled && !c.Builtin && c.File == "" && len(c.Models) == 0 {
+	switch {
+	case !c.Enabled:
+		return nil
+	case c.File != "":
+		_, err := readPriceFile(c.File)
+		return err
+	case !c.Builtin && len(c.Models) == 0:
 		return errors.New("builtin: false leaves no prices; name a file, list models, or set enabled: false")
 	}
 	return nil

@@ -1,10 +1,13 @@
 package llmmetricsprocessor
 
 import (
+	"errors"
 	"fmt"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/confcheck"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 )
 
@@ -21,8 +24,13 @@ type Config struct {
 	// Prices are those of calls that have no cost yet.
 	Prices genai.PriceConfig `mapstructure:"prices"`
 
+	// malformed is what could not be decoded.
+	malformed error
+
 	_ struct{}
 }
+
+var remedies = confcheck.Remedies{"semconv": "use g1, g2 or both"}
 
 var cacheNames = map[string]genai.CacheName{
 	"g1":   genai.CacheCreation,
@@ -30,12 +38,18 @@ var cacheNames = map[string]genai.CacheName{
 	"both": genai.CacheBoth,
 }
 
+// Unmarshal leaves it to Validate to tell what is wrong, so that all errors look alike and come together.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	c.malformed = confcheck.Unmarshal(conf, c, remedies)
+	return nil
+}
+
 // Validate implements the Collector's check of configurations.
 func (c *Config) Validate() error {
 	if _, ok := cacheNames[c.Semconv]; !ok {
-		return fmt.Errorf("semconv: %q is unknown: use g1, g2 or both", c.Semconv)
+		return errors.Join(c.malformed, fmt.Errorf("semconv: %q is unknown: %s", c.Semconv, remedies["semconv"]))
 	}
-	return nil
+	return c.malformed
 }
 
 func createDefaultConfig() component.Config {

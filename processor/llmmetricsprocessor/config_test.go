@@ -30,7 +30,7 @@ func TestConfigs(t *testing.T) {
 		"llm_metrics":     {want: &Config{Semconv: "g1", Prices: genai.DefaultPriceConfig()}},
 		"llm_metrics/all": {want: &Config{Semconv: "both", LegacySystem: true, Prices: genai.DefaultPriceConfig()}},
 		"llm_metrics/prices": {want: &Config{Semconv: "g1", Prices: genai.PriceConfig{
-			Enabled: true, File: "prices.yaml",
+			Enabled: true, File: "testdata/prices.yaml",
 			Models: []genai.ModelPrice{
 				{
 					Providers: []string{"azure"}, Model: "our-deployment",
@@ -41,6 +41,7 @@ func TestConfigs(t *testing.T) {
 				{Regex: "gpt-4o(-mini)?", ModelRates: genai.ModelRates{Input: usd(0), Output: usd(0)}},
 			},
 		}}},
+		"llm_metrics/nowhere": {err: `prices: file: "nowhere.json": no such file or directory; name a readable price file`},
 		"llm_metrics/none":    {err: "prices: builtin: false leaves no prices; name a file, list models, or set enabled: false"},
 		"llm_metrics/rate":    {err: "prices::models::1: input: -1 is out of range; give USD per million tokens, 0 to 100000"},
 		"llm_metrics/tier":    {err: "prices::models::0: tiers[0].output: 1e+09 is out of range; give USD per million tokens, 0 to 100000"},
@@ -63,18 +64,23 @@ func TestConfigs(t *testing.T) {
 	}
 }
 
-func TestUnknownOptionIsRefused(t *testing.T) {
-	for key, value := range map[string]any{
-		"cache_token": "both",
-		"price":       map[string]any{"price": 1},
-		"inptu":       map[string]any{"models": []any{map[string]any{"model": "m", "inptu": 1}}},
+// TestMistakesAreOneLine holds what the decoder finds to the form of all other errors.
+func TestMistakesAreOneLine(t *testing.T) {
+	type values = map[string]any
+	for _, tt := range []struct {
+		values values
+		want   string
+	}{
+		{values{"cache_token": "both"}, `cache_token: is no option: use semconv, legacy_system or prices`},
+		{values{"prices": values{"price": 1}}, `prices.price: is no option: use enabled, builtin, file or models`},
+		{values{"prices": values{"models": []any{values{"model": "m", "inptu": 1}}}}, `prices.models[0].inptu: is no option: did you mean input?`},
+		{values{"prices": values{"models": []any{values{"model": "m", "input": "dear"}}}}, `prices.models[0].input: "dear" is no number: use one, without quotes`},
+		{values{"semconv": 2}, `semconv: 2 is unknown: use g1, g2 or both`},
+		{values{"legacy_system": "maybe"}, `legacy_system: "maybe" is neither true nor false: use one of them`},
 	} {
-		section := map[string]any{key: value}
-		if _, nested := value.(map[string]any); nested {
-			section = map[string]any{"prices": value}
-		}
-		err := confmap.NewFromStringMap(section).Unmarshal(NewFactory().CreateDefaultConfig())
-		require.ErrorContains(t, err, key)
+		cfg := NewFactory().CreateDefaultConfig()
+		require.NoError(t, confmap.NewFromStringMap(tt.values).Unmarshal(cfg))
+		assert.EqualError(t, xconfmap.Validate(cfg), tt.want)
 	}
 }
 

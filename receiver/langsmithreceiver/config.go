@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/confcheck"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/filter"
 	"github.com/otelcol-langsmith/otelcol-langsmith/receiver/langsmithreceiver/internal/poller"
@@ -115,6 +116,13 @@ type TelemetryConfig struct {
 	_ struct{}
 }
 
+// remedies of keys that have one of a few values.
+var remedies = confcheck.Remedies{
+	"api_version":     "use auto, v1 or v2",
+	"on_update":       "use ignore, or emit to send the span again",
+	"capture_content": "use none, preview or full",
+}
+
 const (
 	minInterval = time.Second
 	maxLookback = 24 * time.Hour
@@ -149,8 +157,8 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 		}
 	}
 	// Validate tells, so that this error looks like the others and comes with them.
-	c.malformed = takeMalformedDurations(conf)
-	return conf.Unmarshal(c)
+	c.malformed = confcheck.Unmarshal(conf, c, remedies)
+	return nil
 }
 
 // Validate checks what can be checked without a server.
@@ -234,7 +242,7 @@ func (c *Config) validateTimes() error {
 		errs = append(errs, fmt.Errorf("pending_timeout: %v would give up every run that is not finished at once: use a time such as 24h", c.PendingTimeout))
 	}
 	if c.OnUpdate != "ignore" && c.OnUpdate != "emit" {
-		errs = append(errs, fmt.Errorf("on_update: %q is unknown: use ignore, or emit to send the span again", c.OnUpdate))
+		errs = append(errs, fmt.Errorf("on_update: %q is unknown: %s", c.OnUpdate, remedies["on_update"]))
 	}
 	if start, err := parseStartTime(c.StartTime); err != nil {
 		errs = append(errs, err)
@@ -261,7 +269,7 @@ func parseAPIVersion(s string) (langsmith.APIVersion, error) {
 			return v, nil
 		}
 	}
-	return 0, fmt.Errorf("api_version: %q is unknown: use auto, v1 or v2", s)
+	return 0, fmt.Errorf("api_version: %q is unknown: %s", s, remedies["api_version"])
 }
 
 func parseCapture(s string) (translate.Capture, error) {
@@ -273,7 +281,7 @@ func parseCapture(s string) (translate.Capture, error) {
 	case "full":
 		return translate.CaptureFull, nil
 	}
-	return 0, fmt.Errorf("capture_content: %q is unknown: use none, preview or full", s)
+	return 0, fmt.Errorf("capture_content: %q is unknown: %s", s, remedies["capture_content"])
 }
 
 // parseStartTime returns the zero time when there is none.

@@ -20,7 +20,7 @@ receivers:
   otlp: {protocols: {http: {endpoint: "localhost:{otlp}"}}}
 connectors:
   llm_metrics:
-    flush_interval: 200ms
+    flush_interval: 1s
     traces: {enabled: true, idle: 1s}
     threads: {enabled: true, idle_timeout: 2s}
     storage: file_storage
