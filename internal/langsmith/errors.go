@@ -153,6 +153,9 @@ func (e *Error) NotFound() bool {
 // Throttled tells whether the request budget is used up.
 func (e *Error) Throttled() bool { return e.StatusCode == http.StatusTooManyRequests }
 
+// Foreign tells whether the answer is not LangSmith's own: it comes from something in front of it, or from another server.
+func (e *Error) Foreign() bool { return e.foreign }
+
 // Cursor tells whether the cursor is not good any more: read the window again from its beginning.
 func (e *Error) Cursor() bool {
 	return e.cursor || e.invalid() && strings.Contains(strings.ToLower(e.Detail), "cursor")

@@ -33,7 +33,8 @@ type fakeServer struct {
 	mu       sync.Mutex
 	runs     []fakeRun
 	queries  int
-	refuse   int // status of every answer, 0 for normal ones
+	refuse   int    // status of every answer, 0 for normal ones
+	refused  string // what no filter may have in it, empty for anything
 	hang     chan struct{}
 	pageSize int
 }
@@ -99,10 +100,18 @@ func (s *fakeServer) query(w http.ResponseWriter, r *http.Request) {
 		PageSize int       `json:"page_size"`
 		Cursor   string    `json:"cursor"`
 		Projects []string  `json:"project_ids"`
+		Filter   string    `json:"filter"`
+		Trace    string    `json:"trace_filter"`
+		Tree     string    `json:"tree_filter"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil || len(q.Projects) == 0 {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		fmt.Fprint(w, `{"title":"invalid","status":422,"detail":"project_ids is required"}`)
+		return
+	}
+	if filters := q.Filter + q.Trace + q.Tree; s.refused != "" && strings.Contains(filters, s.refused) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"title":"invalid","status":400,"detail":"unknown attribute %s"}`, s.refused)
 		return
 	}
 	s.queries++

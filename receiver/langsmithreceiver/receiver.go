@@ -218,6 +218,7 @@ func (r *tracesReceiver) pollerSettings(host component.Host) (poller.Settings, e
 		StartTime:       langsmith.TimeOf(start),
 		Fingerprint:     cfg.fingerprint(),
 		Origin:          cfg.origin(),
+		Endpoint:        cfg.ClientConfig.Endpoint,
 		APIVersion:      version,
 		KeyCanChange:    cfg.APIKeyFile != "",
 		ProjectLabel:    cfg.Telemetry.ProjectLabel,

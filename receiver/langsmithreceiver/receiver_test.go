@@ -2,7 +2,9 @@ package langsmithreceiver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -349,15 +351,72 @@ func TestAServerThatDoesNotAnswerIsATimeout(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), &testHost{}))
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		require.NotZero(c, logs.FilterMessageSnippet("LangSmith cannot be read").Len())
+		require.NotZero(c, logs.FilterMessageSnippet("LangSmith does not answer").Len())
 		m, err := telemetry.GetMetric("otelcol_receiver_langsmith_api_requests")
 		require.NoError(c, err)
 		for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
 			assert.True(c, hasLabel(point.Attributes, attribute.String("outcome", "timeout")), "%v", point.Attributes)
 		}
 	}, 10*time.Second, 10*time.Millisecond)
-	assert.Contains(t, contextOf(logs.FilterMessageSnippet("LangSmith cannot be read").All()[0]), "timeout: nothing came from the server for 50ms")
+	assert.Contains(t, contextOf(logs.FilterMessageSnippet("LangSmith does not answer").All()[0]), "timeout: nothing came from the server for 50ms")
 	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+// TestAnEndpointThatIsWrongIsNamed checks that the one line in the log says which key to look at.
+func TestAnEndpointThatIsWrongIsNamed(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	page := func(status int) *httptest.Server {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("<html><body>hello</body></html>"))
+		}))
+		t.Cleanup(server.Close)
+		return server
+	}
+	for name, tt := range map[string]struct {
+		server *httptest.Server
+		want   string
+	}{
+		"nobody there":   {closed, "LangSmith does not answer: check endpoint (%s), DNS, tls and proxy_url; trying again"},
+		"another server": {page(http.StatusNotFound), "the answer is not one of LangSmith's API: check endpoint (%s), and what stands between; trying again"},
+		"a page for any": {page(http.StatusOK), "the answer is not one of LangSmith's API: check endpoint (%s), and what stands between; trying again"},
+		"a proxy":        {page(http.StatusForbidden), "the answer is not one of LangSmith's API: check endpoint (%s), and what stands between; trying again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(&fakeServer{Server: tt.server})
+			_, logs := startReceiver(t, cfg, &testHost{}, &consumertest.TracesSink{})
+			require.EventuallyWithT(t, func(c *assert.CollectT) {
+				assert.NotZero(c, logs.FilterMessage(fmt.Sprintf(tt.want, cfg.ClientConfig.Endpoint)).Len(), "%v", logs.All())
+			}, 10*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
+// TestTheFilterThatLangSmithRefusesIsNamed has two filters, of which the server knows one.
+func TestTheFilterThatLangSmithRefusesIsNamed(t *testing.T) {
+	server := newFakeServer(t)
+	server.refused = "nonsense"
+	cfg := testConfig(server)
+	cfg.Filter, cfg.TreeFilter = `eq(run_type, "llm")`, `eq(nonsense, "x")`
+	_, logs := startReceiver(t, cfg, &testHost{}, &consumertest.TracesSink{})
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.NotZero(c, logs.FilterMessageSnippet(`tree_filter: LangSmith refuses "eq(nonsense, \"x\")": correct it and restart`).Len(), "%v", logs.All())
+	}, 10*time.Second, 10*time.Millisecond)
+	assert.Zero(t, logs.FilterMessageSnippet(`filter: LangSmith refuses "eq(run_type`).Len())
+}
+
+// TestAProjectThatDoesNotExistIsAWarning checks that it comes once.
+func TestAProjectThatDoesNotExistIsAWarning(t *testing.T) {
+	server := newFakeServer(t)
+	cfg := testConfig(server)
+	cfg.Projects.Include = []string{"shop/*", "no-such-project"}
+	_, logs := startReceiver(t, cfg, &testHost{}, &consumertest.TracesSink{})
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		warnings := logs.FilterLevelExact(zap.WarnLevel).FilterMessageSnippet("projects.include").All()
+		require.Len(c, warnings, 1)
+		assert.Equal(c, []any{"no-such-project"}, warnings[0].ContextMap()["projects"])
+	}, 10*time.Second, 10*time.Millisecond)
 }
 
 // TestTimeoutsOfAnyTransport checks that a timeout is told from other cancellations even if the transport does not.

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -79,25 +80,42 @@ func (p *Poller) complain(key, project, message string, err error, fields ...zap
 			"look what else uses the key, or use one of its own"
 	}
 	permanent := false
+	var e *langsmith.Error
+	errors.As(err, &e)
 	switch classify(err) {
+	case transient:
+		switch {
+		case e == nil || throttled(err):
+		case e.Kind() == "network", e.Kind() == "timeout" && project == "": // a page that takes too long is another matter
+			message = fmt.Sprintf("LangSmith does not answer: check endpoint (%s), DNS, tls and proxy_url; trying again", p.Endpoint)
+		case e.Foreign(), e.Kind() == "unreadable" && project == "":
+			message = p.foreigner()
+		}
 	case refused:
 		message = "LangSmith refuses the key: check api_key or api_key_file, and that endpoint is of the same region"
 		permanent = !p.KeyCanChange
 	case forbidden:
 		message = "the key may not read this project, or it is gone; trying again now and then"
-		var e *langsmith.Error
 		switch {
 		case project != "":
-		case errors.As(err, &e) && e.NotFound():
+		case e.NotFound():
 			message = "this is no LangSmith API, or it lacks the configured version: check endpoint and api_version"
 		default:
 			message = "the key may not list projects: check its permissions, and workspace_id for an organization's key"
 		}
 	case invalid:
 		message = "LangSmith does not accept the request"
-		if p.Filter+p.TraceFilter+p.TreeFilter != "" {
+		switch {
+		case e.Foreign():
+			message = p.foreigner()
+		case p.Filter+p.TraceFilter+p.TreeFilter != "":
 			message += ": check filter, trace_filter and tree_filter"
 		}
 	}
 	p.health.problem(key, message, err, permanent, fields...)
+}
+
+// foreigner says that the answer is not LangSmith's own.
+func (p *Poller) foreigner() string {
+	return fmt.Sprintf("the answer is not one of LangSmith's API: check endpoint (%s), and what stands between; trying again", p.Endpoint)
 }

@@ -65,6 +65,8 @@ type Settings struct {
 	// Origin stands for the part of it that says whose runs those are: endpoint and workspace. What was stored for
 	// another one is not used. Empty leaves that unknown.
 	Origin string
+	// Endpoint is what messages say of where LangSmith is.
+	Endpoint string
 	// APIVersion is the version of the API that the configuration asks for.
 	APIVersion langsmith.APIVersion
 	// KeyCanChange says that a refused key is not the end: it may be replaced while running.
@@ -126,7 +128,7 @@ type Poller struct {
 	uncounted, unsummed atomic.Bool
 	allowance           allowance
 	validated           bool
-	unmatched           string
+	unmatched           []string // projects that were announced as such
 	api                 langsmith.APIVersion
 }
 
@@ -274,27 +276,30 @@ func (p *Poller) announce(server langsmith.Server) {
 		"and with version 0.18 self-hosted; upgrade the server to 0.16 or later", fields...)
 }
 
-// announceUnmatched names the projects that were asked for and do not exist (yet).
+// announceUnmatched names the projects that were asked for and do not exist (yet), each once.
 func (p *Poller) announceUnmatched(projects []langsmith.Project) {
-	names := p.Selection.Unmatched(projects)
-	if text := fmt.Sprint(names); text != p.unmatched {
-		p.unmatched = text
-		if len(names) > 0 {
-			p.Logger.Info("some projects of projects.include do not exist, or the key may not see them; looking for them while running",
-				zap.Strings("projects", names))
-		}
+	names := slices.DeleteFunc(p.Selection.Unmatched(projects), func(name string) bool { return slices.Contains(p.unmatched, name) })
+	if len(names) > 0 {
+		p.unmatched = append(p.unmatched, names...)
+		p.Logger.Warn("projects.include names projects that do not exist, or that the key may not see: check the names; "+
+			"they are read as soon as they are there", zap.Strings("projects", names))
 	}
 }
 
+// validate asks LangSmith for its opinion of each filter, so that the one that it refuses can be named.
 func (p *Poller) validate(ctx context.Context, project langsmith.UUID) {
-	err := p.Source.ValidateFilters(ctx, project, p.Filter, p.TraceFilter, p.TreeFilter)
-	if err != nil && classify(err) == transient {
-		return // tried again after the next look at the projects
+	for _, f := range []struct{ key, filter, trace, tree string }{
+		{key: "filter", filter: p.Filter}, {key: "trace_filter", trace: p.TraceFilter}, {key: "tree_filter", tree: p.TreeFilter},
+	} {
+		err := p.Source.ValidateFilters(ctx, project, f.filter, f.trace, f.tree)
+		if err != nil && classify(err) == transient {
+			return // tried again after the next look at the projects
+		}
+		if err != nil {
+			p.health.problem(f.key, fmt.Sprintf("%s: LangSmith refuses %q: correct it and restart", f.key, f.filter+f.trace+f.tree), err, true)
+		}
 	}
 	p.validated = true
-	if err != nil {
-		p.health.problem("filter", "LangSmith refuses filter, trace_filter or tree_filter; correct it and restart", err, true)
-	}
 }
 
 // admit starts to read projects that are not read yet.
