@@ -71,6 +71,8 @@ type Config struct {
 
 	// malformed is what could not be decoded.
 	malformed error
+	// twoStarts says that initial_lookback is set beside start_time.
+	twoStarts bool
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -158,6 +160,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	}
 	// Validate tells, so that this error looks like the others and comes with them.
 	c.malformed = confcheck.Unmarshal(conf, c, remedies)
+	c.twoStarts = c.StartTime != "" && conf.IsSet("initial_lookback")
 	return nil
 }
 
@@ -240,6 +243,10 @@ func (c *Config) validateTimes() error {
 	}
 	if c.PendingTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("pending_timeout: %v would give up every run that is not finished at once: use a time such as 24h", c.PendingTimeout))
+	}
+	if c.SettleDelay > c.PendingTimeout && c.PendingTimeout > 0 {
+		errs = append(errs, fmt.Errorf("settle_delay: %v is longer than pending_timeout (%v), at which a run is given up: use less, or a longer pending_timeout",
+			c.SettleDelay, c.PendingTimeout))
 	}
 	if c.OnUpdate != "ignore" && c.OnUpdate != "emit" {
 		errs = append(errs, fmt.Errorf("on_update: %q is unknown: %s", c.OnUpdate, remedies["on_update"]))

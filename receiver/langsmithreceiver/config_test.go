@@ -54,6 +54,7 @@ func TestConfig(t *testing.T) {
 	all.TreeFilter = `eq(status, "error")`
 	all.CollectionInterval = 10 * time.Second
 	all.InitialLookback = 2 * time.Hour
+	all.twoStarts = true
 	all.StartTime = "2026-01-02T03:04:05Z" // YAML reads a time without quotes as its own type
 	all.SettleDelay = 30 * time.Second
 	all.Lookback = time.Hour
@@ -94,6 +95,7 @@ func TestConfigErrors(t *testing.T) {
 		{func(c *Config) { c.SettleDelay = -1 }, "settle_delay: -1ns is negative: use 0 or more"},
 		{func(c *Config) { c.Lookback = -time.Second }, "lookback: -1s is negative: use 0 or more"},
 		{func(c *Config) { c.Lookback = 25 * time.Hour }, "lookback: 25h0m0s is too long, every id would be kept in memory that long: use at most 24h0m0s"},
+		{func(c *Config) { c.SettleDelay = 25 * time.Hour }, "settle_delay: 25h0m0s is longer than pending_timeout (24h0m0s), at which a run is given up: use less, or a longer pending_timeout"},
 		{func(c *Config) { c.PendingTimeout = 0 }, "pending_timeout: 0s would give up every run that is not finished at once: use a time such as 24h"},
 		{func(c *Config) { c.StartTime = "yesterday" }, `start_time: "yesterday" is no time in RFC 3339: write it like 2026-11-02T09:00:00Z`},
 		{func(c *Config) { c.StartTime = "2200-01-01T00:00:00Z" }, `start_time: "2200-01-01T00:00:00Z" is in the future: use a time in the past, or leave it out`},

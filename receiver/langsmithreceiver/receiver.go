@@ -119,8 +119,12 @@ func (r *tracesReceiver) Start(ctx context.Context, host component.Host) (err er
 	return nil
 }
 
-// warn tells what a restart or another leader will cost.
+// warn tells what a restart or another leader will cost, and what is configured without effect.
 func (r *tracesReceiver) warn(stored bool) {
+	if r.cfg.twoStarts {
+		r.settings.Logger.Warn("initial_lookback: has no effect beside start_time, which takes precedence: remove one of them",
+			zap.Duration("initial_lookback", r.cfg.InitialLookback), zap.String("start_time", r.cfg.StartTime))
+	}
 	switch {
 	case stored:
 	case r.cfg.LeaderElector != nil:

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
@@ -404,6 +405,23 @@ func TestTheFilterThatLangSmithRefusesIsNamed(t *testing.T) {
 		assert.NotZero(c, logs.FilterMessageSnippet(`tree_filter: LangSmith refuses "eq(nonsense, \"x\")": correct it and restart`).Len(), "%v", logs.All())
 	}, 10*time.Second, 10*time.Millisecond)
 	assert.Zero(t, logs.FilterMessageSnippet(`filter: LangSmith refuses "eq(run_type`).Len())
+}
+
+// TestAStartThatIsConfiguredTwiceIsAWarning checks that the one without effect is named.
+func TestAStartThatIsConfiguredTwiceIsAWarning(t *testing.T) {
+	for _, tt := range []struct {
+		values map[string]any
+		lines  int
+	}{
+		{map[string]any{"start_time": "2026-01-02T03:04:05Z", "initial_lookback": "2h"}, 1},
+		{map[string]any{"start_time": "2026-01-02T03:04:05Z"}, 0},
+		{map[string]any{"start_time": "", "initial_lookback": "2h"}, 0},
+	} {
+		cfg := testConfig(newFakeServer(t))
+		require.NoError(t, confmap.NewFromStringMap(tt.values).Unmarshal(cfg))
+		_, logs := startReceiver(t, cfg, &testHost{}, &consumertest.TracesSink{})
+		assert.Equal(t, tt.lines, logs.FilterMessageSnippet("initial_lookback: has no effect beside start_time").Len(), "%v", tt.values)
+	}
 }
 
 // TestAProjectThatDoesNotExistIsAWarning checks that it comes once.
