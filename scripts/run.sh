@@ -4,6 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Before anything of another run is touched. What is open to us is somebody else's.
+ports='9464 8888 13133'
+[ -n "${LANGSMITH_API_KEY:-}" ] || ports="1984 $ports"
+for port in $ports; do
+	if (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; then
+		echo "port $port is taken, perhaps by another make run: stop what listens there, then try again" >&2
+		exit 1
+	fi
+done
+
 # What was read of LangSmith and what was read of the simulator are kept apart.
 state=${OTELCOL_LANGSMITH_STATE:-$PWD/state}/$([ -n "${LANGSMITH_API_KEY:-}" ] && echo langsmith || echo simulator)
 export OTELCOL_LANGSMITH_STATE=$state
@@ -30,9 +40,9 @@ else
 	bin/langsmithsim --listen 127.0.0.1:1984 --rate 2 --history 1h >"$simulator_log" 2>&1 &
 	simulator_pid=$!
 	for _ in $(seq 50); do
+		sleep 0.1
 		kill -0 "$simulator_pid" 2>/dev/null || { echo "the simulator did not start:" >&2; tail -n 5 "$simulator_log" >&2; exit 1; }
 		(exec 3<>/dev/tcp/127.0.0.1/1984) 2>/dev/null && break
-		sleep 0.1
 	done
 fi
 

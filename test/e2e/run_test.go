@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -78,6 +80,32 @@ func TestMakeRun(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		assert.Error(t, err, "something still listens at %s", url)
+	}
+}
+
+// TestMakeRunBesideAnother holds that a second one says which port is taken, and leaves what the first one wrote alone.
+func TestMakeRunBesideAnother(t *testing.T) {
+	for _, port := range []string{"1984", "9464", "8888", "13133"} {
+		t.Run(port, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "localhost:"+port)
+			require.NoError(t, err)
+			defer listener.Close()
+			state := t.TempDir()
+			spans := filepath.Join(state, "simulator", "spans.jsonl")
+			stored := filepath.Join(state, "simulator", "storage", "receiver")
+			require.NoError(t, os.MkdirAll(filepath.Dir(stored), 0o700))
+			for _, path := range []string{spans, stored} {
+				require.NoError(t, os.WriteFile(path, []byte("of the first"), 0o600))
+			}
+			cmd := exec.Command("scripts/run.sh")
+			cmd.Dir = repo
+			cmd.Env = append(os.Environ(), "LANGSMITH_API_KEY=", "OTELCOL_LANGSMITH_STATE="+state)
+			out, err := cmd.CombinedOutput()
+			require.Error(t, err)
+			assert.Equal(t, "port "+port+" is taken, perhaps by another make run: stop what listens there, then try again\n", string(out))
+			assert.FileExists(t, spans)
+			assert.FileExists(t, stored)
+		})
 	}
 }
 
