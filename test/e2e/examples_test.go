@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,8 @@ func exampleEnv(state string, more ...string) []string {
 		"LANGSMITH_API_KEY=lsv2_sk_example",
 		"DD_API_KEY=00000000000000000000000000000000",
 		"OTELCOL_LANGSMITH_STATE=" + state,
+		"OTLP_ENDPOINT=http://localhost:4318", "CONTENT_OTLP_ENDPOINT=http://localhost:5318",
+		"LANGSMITH_ENDPOINT=http://localhost:1984", "SHARD_INDEX=0", "SHARD_TOTAL=1",
 		"BACKFILL_FROM=2026-11-01T00:00:00Z", "BACKFILL_TO=2026-11-20T09:00:00Z",
 	}, more...)
 }
@@ -47,6 +51,39 @@ func TestConfigurationsAreValid(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			assert.NoError(t, err, "%s", out)
 		})
+	}
+}
+
+// exampleVariables are the variables that an example needs: those without a value of their own.
+func exampleVariables(t *testing.T, name string) (needed []string) {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(repo, "examples", name, "config.yaml"))
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile(`\$\{env:([A-Z_]+)(:-\w+ is not set)?\}`).FindAllStringSubmatch(string(config), -1) {
+		if !slices.Contains(needed, m[1]) {
+			needed = append(needed, m[1])
+		}
+	}
+	return needed
+}
+
+// TestExamplesMissTheirVariables holds that an example is not valid without a variable that it needs.
+func TestExamplesMissTheirVariables(t *testing.T) {
+	for _, name := range exampleNames(t) {
+		for _, variable := range exampleVariables(t, name) {
+			if variable == "BACKFILL_TO" || variable == "DD_API_KEY" && name == "datadog-otlp" {
+				continue // in an expression and in a header, where the Collector takes anything: it warns at the start
+			}
+			t.Run(name+"/"+variable, func(t *testing.T) {
+				cmd := exec.Command(filepath.Join(repo, "bin", "otelcol-langsmith"), "validate",
+					"--config", filepath.Join(repo, "examples", name, "config.yaml"))
+				without := func(e string) bool { return strings.HasPrefix(e, variable+"=") }
+				cmd.Env = slices.DeleteFunc(append(os.Environ(), exampleEnv(t.TempDir())...), without)
+				out, err := cmd.CombinedOutput()
+				require.Error(t, err)
+				assert.Regexp(t, `^Error: (receivers|exporters)::`, string(out))
+			})
+		}
 	}
 }
 
