@@ -30,10 +30,16 @@ func Unmarshal(conf *confmap.Conf, into any, remedies Remedies) error {
 	if err == nil {
 		return errors.Join(errs...)
 	}
-	for _, m := range mistakesOf(err, "") {
+	mistakes := mistakesOf(err, "")
+	for _, m := range mistakes {
 		m.conf, m.config, m.remedies = conf, config.Type(), remedies
 		errs = append(errs, m.explain()...)
+	}
+	for _, m := range mistakes {
 		m.takeOut()
+	}
+	if len(errs) == 0 { // another tree than is known here
+		errs = append(errs, errors.New(oneLine(err, false)))
 	}
 	// What is right is decoded all the same, so that Validate tells what else is wrong, and nothing that follows from this.
 	config.Set(defaults)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
+	"go.yaml.in/yaml/v3"
 )
 
 type Config struct {
@@ -72,24 +73,28 @@ func TestOneLineForEachMistake(t *testing.T) {
 		values values
 		want   []string
 	}{
-		"nothing":              {values{}, nil},
-		"zero needs no unit":   {values{"interval": 0}, nil},
-		"duration":             {values{"interval": "1h30m"}, nil},
-		"no unit":              {values{"interval": 15}, []string{`interval: 15 has no unit: add one, such as 15s, 15m or 15h`}},
-		"no unit, in quotes":   {values{"interval": "15"}, []string{`interval: 15 has no unit: add one, such as 15s, 15m or 15h`}},
-		"no unit, a fraction":  {values{"interval": 1.5}, []string{`interval: 1.5 has no unit: add one, such as 1.5s, 1.5m or 1.5h`}},
-		"no unit, below":       {values{"section": values{"inner": values{"wait": 60}}}, []string{`section.inner.wait: 60 has no unit: add one, such as 60s, 60m or 60h`}},
-		"no duration":          {values{"interval": "soon"}, []string{`interval: "soon" is no duration: use a number with a unit, such as 30s or 5m`}},
-		"no duration at all":   {values{"interval": true}, []string{`interval: true is no duration: use a number with a unit, such as 30s or 5m`}},
-		"a list as duration":   {values{"interval": []any{1}}, []string{`interval: [1] is no duration: use a number with a unit, such as 30s or 5m`}},
-		"of the client":        {values{"tls": values{"reload_interval": 5}}, []string{`tls.reload_interval: 5 has no unit: add one, such as 5s, 5m or 5h`}},
-		"one of a few":         {values{"kind": 2}, []string{`kind: 2 is unknown: use a or b`}},
-		"text":                 {values{"name": true}, []string{`name: true is no text: put it in quotes, as in "true"`}},
-		"text is no list":      {values{"name": []any{"a"}}, []string{`name: ["a"] is no text: put it in quotes, if it is meant as text`}},
-		"whole number":         {values{"count": "many"}, []string{`count: "many" is no whole number: use one, without quotes`}},
-		"number":               {values{"rate": "dear"}, []string{`rate: "dear" is no number: use one, without quotes`}},
-		"list":                 {values{"names": 5}, []string{`names: 5 is no list: write it in brackets, such as [a, b]`}},
-		"element":              {values{"names": []any{"a", 1}}, []string{`names[1]: 1 is no text: put it in quotes, as in "1"`}},
+		"nothing":             {values{}, nil},
+		"zero needs no unit":  {values{"interval": 0}, nil},
+		"duration":            {values{"interval": "1h30m"}, nil},
+		"no unit":             {values{"interval": 15}, []string{`interval: 15 has no unit: add one, such as 15s, 15m or 15h`}},
+		"no unit, in quotes":  {values{"interval": "15"}, []string{`interval: 15 has no unit: add one, such as 15s, 15m or 15h`}},
+		"no unit, a fraction": {values{"interval": 1.5}, []string{`interval: 1.5 has no unit: add one, such as 1.5s, 1.5m or 1.5h`}},
+		"no unit, below":      {values{"section": values{"inner": values{"wait": 60}}}, []string{`section.inner.wait: 60 has no unit: add one, such as 60s, 60m or 60h`}},
+		"no duration":         {values{"interval": "soon"}, []string{`interval: "soon" is no duration: use a number with a unit, such as 30s or 5m`}},
+		"no duration at all":  {values{"interval": true}, []string{`interval: true is no duration: use a number with a unit, such as 30s or 5m`}},
+		"a list as duration":  {values{"interval": []any{1}}, []string{`interval: [1] is no duration: use a number with a unit, such as 30s or 5m`}},
+		"of the client":       {values{"tls": values{"reload_interval": 5}}, []string{`tls.reload_interval: 5 has no unit: add one, such as 5s, 5m or 5h`}},
+		"one of a few":        {values{"kind": 2}, []string{`kind: 2 is unknown: use a or b`}},
+		"text":                {values{"name": true}, []string{`name: true is no text: put it in quotes, as in "true"`}},
+		"text is no list":     {values{"name": []any{"a"}}, []string{`name: ["a"] is no text: put it in quotes, if it is meant as text`}},
+		"whole number":        {values{"count": "many"}, []string{`count: "many" is no whole number: use one, without quotes`}},
+		"number":              {values{"rate": "dear"}, []string{`rate: "dear" is no number: use one, without quotes`}},
+		"list":                {values{"names": 5}, []string{`names: 5 is no list: write it in brackets, such as [a, b]`}},
+		"element":             {values{"names": []any{"a", 1}}, []string{`names[1]: 1 is no text: put it in quotes, as in "1"`}},
+		"elements": {values{"names": []any{true, 1}}, []string{
+			`names[0]: true is no text: put it in quotes, as in "true"`,
+			`names[1]: 1 is no text: put it in quotes, as in "1"`,
+		}},
 		"id":                   {values{"storage": 5}, []string{`storage: 5 is no text: use text, such as file_storage for the id of an extension`}},
 		"boolean":              {values{"section": values{"other": "maybe"}}, []string{`section.other: "maybe" is neither true nor false: use one of them`}},
 		"section":              {values{"section": []any{"a"}}, []string{`section: ["a"] is no section: put inner or other under it`}},
@@ -171,4 +176,37 @@ func TestDistance(t *testing.T) {
 	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"flush_intervall", "flush_interval", 1}} {
 		assert.Equal(t, tt.want, distance(tt.a, tt.b))
 	}
+}
+
+// FuzzUnmarshal holds that whatever YAML says is decoded, or is told in lines that each begin with a key, and that what
+// is left is decoded.
+func FuzzUnmarshal(f *testing.F) {
+	for _, text := range []string{
+		"", "name: a", "interval: 15", "interval: [1, {a: b}]", "section: {inner: {wait: 1, x: y}, other: 5}", "items: [a, {label: [], input: x}, null]",
+		"switch: true", "names: {a: 1}", "storage: 'a/b c'", "headers: {a: 5, b: [1]}", "headers: [{name: a, value: 5}, 7]", "auth: {x: 1}", "tls: {ca_pem: 1}",
+		"kind: {a: b}", "rate: .inf", "count: 1e400", "a.b: 1", "'': 1", "name: null", "'[': 1", "'a[0]': 1", "'X.Y': 1", "items: {label: 1}",
+		"cookies: [1]", "compression_params: {level: a}", "section::inner::wait: 5", "idle_conn_timeout: 0x10", "interval: 2026-01-02", "a, b: 1",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var section map[string]any
+		if yaml.Unmarshal([]byte(text), &section) != nil {
+			return
+		}
+		cfg := defaults()
+		conf := confmap.NewFromStringMap(section)
+		if err := cfg.Unmarshal(conf); err != nil {
+			t.Fatal(err)
+		}
+		if cfg.malformed == nil {
+			return
+		}
+		for line := range strings.SplitSeq(cfg.malformed.Error(), "\n") {
+			key, rest, found := strings.Cut(line, ": ")
+			if !found || rest == "" || key == "" && !strings.Contains(text, "''") && !strings.Contains(text, `""`) {
+				t.Errorf("%q does not say what is wrong with which key in %q", line, text)
+			}
+		}
+	})
 }

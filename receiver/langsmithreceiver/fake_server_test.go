@@ -35,6 +35,7 @@ type fakeServer struct {
 	queries  int
 	refuse   int    // status of every answer, 0 for normal ones
 	refused  string // what no filter may have in it, empty for anything
+	refusals int    // queries with such a filter
 	hang     chan struct{}
 	pageSize int
 }
@@ -110,6 +111,7 @@ func (s *fakeServer) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if filters := q.Filter + q.Trace + q.Tree; s.refused != "" && strings.Contains(filters, s.refused) {
+		s.refusals++
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"title":"invalid","status":400,"detail":"unknown attribute %s"}`, s.refused)
 		return

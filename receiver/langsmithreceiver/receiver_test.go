@@ -405,6 +405,9 @@ func TestTheFilterThatLangSmithRefusesIsNamed(t *testing.T) {
 		assert.NotZero(c, logs.FilterMessageSnippet(`tree_filter: LangSmith refuses "eq(nonsense, \"x\")": correct it and restart`).Len(), "%v", logs.All())
 	}, 10*time.Second, 10*time.Millisecond)
 	assert.Zero(t, logs.FilterMessageSnippet(`filter: LangSmith refuses "eq(run_type`).Len())
+	require.Eventually(t, func() bool { server.mu.Lock(); defer server.mu.Unlock(); return server.refusals > 2 }, 10*time.Second, 10*time.Millisecond)
+	assert.Equal(t, 2, logs.FilterLevelExact(zap.WarnLevel).Len()+logs.FilterLevelExact(zap.ErrorLevel).Len(),
+		"the filter, and that there is no storage, but not every project: %v", logs.All())
 }
 
 // TestAStartThatIsConfiguredTwiceIsAWarning checks that the one without effect is named.

@@ -115,7 +115,7 @@ func TestUpstreamErrorsDoNotStop(t *testing.T) {
 		port := freePort(t)
 		c := startCollector(t, t.TempDir(), short, "{endpoint}", fmt.Sprintf("http://127.0.0.1:%d", port), "{api_version}", "auto")
 		eventually(t, time.Minute, "the log says so", func() bool {
-			return strings.Contains(c.output(), "connection refused")
+			return len(logLines(c.output(), "warn", "connection refused", "check endpoint", fmt.Sprint(port), "DNS")) > 0
 		})
 		start(t, t.TempDir(), nil, "langsmithsim", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--history", "300", "--rate", "0")
 		eventually(t, 90*time.Second, "it recovers", func() bool { return spanCount(t, c) > 0 })
@@ -124,7 +124,18 @@ func TestUpstreamErrorsDoNotStop(t *testing.T) {
 		sim := startSimulator(t, "--history", "200", "--rate", "0")
 		config := strings.Replace(short, "    storage:", "    projects: {include: [no-such-project]}\n    storage:", 1)
 		c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
-		eventually(t, time.Minute, "the log names it", func() bool { return strings.Contains(c.output(), "no-such-project") })
+		eventually(t, time.Minute, "the log names it", func() bool {
+			return len(logLines(c.output(), "warn", "projects.include", "no-such-project")) > 0
+		})
+		assertRunning(t, c)
+	})
+	t.Run("unknown attribute in a filter", func(t *testing.T) {
+		sim := startSimulator(t, "--history", "200", "--rate", "0")
+		config := strings.Replace(short, "    storage:", "    filter: eq(run_type, \"llm\")\n    trace_filter: eq(nonsense, 1)\n    storage:", 1)
+		c := startCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
+		eventually(t, time.Minute, "the log names the filter", func() bool {
+			return len(logLines(c.output(), "error", "trace_filter: LangSmith refuses", "eq(nonsense, 1)", "correct it")) > 0
+		})
 		assertRunning(t, c)
 	})
 	t.Run("v1-only server, api_version v2", func(t *testing.T) {

@@ -108,6 +108,8 @@ func (p *Poller) complain(key, project, message string, err error, fields ...zap
 		switch {
 		case e.Foreign():
 			message = p.foreigner()
+		case p.badFilter.Load():
+			return // the filter is named, and no project can do better
 		case p.Filter+p.TraceFilter+p.TreeFilter != "":
 			message += ": check filter, trace_filter and tree_filter"
 		}

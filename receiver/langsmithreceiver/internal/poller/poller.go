@@ -128,6 +128,7 @@ type Poller struct {
 	uncounted, unsummed atomic.Bool
 	allowance           allowance
 	validated           bool
+	badFilter           atomic.Bool // LangSmith refused one, and that was said
 	unmatched           []string // projects that were announced as such
 	api                 langsmith.APIVersion
 }
@@ -296,6 +297,7 @@ func (p *Poller) validate(ctx context.Context, project langsmith.UUID) {
 			return // tried again after the next look at the projects
 		}
 		if err != nil {
+			p.badFilter.Store(true)
 			p.health.problem(f.key, fmt.Sprintf("%s: LangSmith refuses %q: correct it and restart", f.key, f.filter+f.trace+f.tree), err, true)
 		}
 	}
