@@ -129,7 +129,7 @@ type Poller struct {
 	allowance           allowance
 	validated           bool
 	badFilter           atomic.Bool // LangSmith refused one, and that was said
-	unmatched           []string // projects that were announced as such
+	unmatched           []string    // projects that were announced as such
 	api                 langsmith.APIVersion
 }
 
