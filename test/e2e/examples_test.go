@@ -180,6 +180,27 @@ func TestExamplePrometheusGrafana(t *testing.T) {
 	})
 }
 
+// TestExampleCountsOnceAcrossAKill holds what the README says of the examples: a collector that is killed goes on with its
+// totals, also with what it had counted and nobody had scraped.
+func TestExampleCountsOnceAcrossAKill(t *testing.T) {
+	sim := startSimulator(t, "--history", "5000", "--span", "40m", "--rate", "0")
+	sim.quiesce(t)
+	want, calls := sim.runs(t), sim.totals(t)
+	kept, details := "extensions::file_storage::directory: "+t.TempDir(), "receivers::langsmith::response_details: true"
+	// Nothing can be scraped of the first one: it never flushes.
+	first := runExample(t, "prometheus-grafana", sim, nil, kept, details, "connectors::llm_metrics::flush_interval: 1h")
+	eventually(t, time.Minute, "every run was accepted", func() bool {
+		list := families(t, first.telemetry)
+		return counter(list, "otelcol_receiver_accepted_spans_total", nil)+counter(list, "otelcol_receiver_accepted_spans", nil) >= float64(len(want))
+	})
+	first.polls(t, 3)
+	first.kill()
+	second := runExample(t, "prometheus-grafana", sim, nil, kept, details)
+	list := second.flushed(t, sim, calls, want)
+	second.stop(t)
+	compareTotals(t, sim, calls, want, list)
+}
+
 func TestExampleSelfHostedV1(t *testing.T) {
 	sim := startSimulator(t, "--history", "40m", "--rate", "1", "--api", "v1")
 	sink := newOTLPSink(t)
