@@ -53,6 +53,7 @@ type record struct {
 	Floor   langsmith.Time   `json:"floor"`
 	Swept   langsmith.Time   `json:"swept"`
 	Checked langsmith.Time   `json:"checked,omitempty"`
+	Backlog []langsmith.Time `json:"backlog,omitempty"`
 	HashKey []byte           `json:"hash_key,omitempty"`
 	Gaps    [][2]int64       `json:"gaps,omitempty"`
 	Buckets []bucketInRecord `json:"buckets,omitempty"`
@@ -92,6 +93,9 @@ func (p *Project) Changes(prefix string) ([]Change, error) {
 		changes = append(changes, Change{Key: prefix + f})
 	}
 	rec := record{Version: Version, Head: p.head, Floor: p.floor, Swept: p.swept, Checked: p.checked, HashKey: p.key[:]}
+	if !p.backlog.Empty() {
+		rec.Backlog = []langsmith.Time{p.backlog.From, p.backlog.To}
+	}
 	for _, w := range p.gaps {
 		rec.Gaps = append(rec.Gaps, [2]int64{int64(w.From), int64(w.To)})
 	}
@@ -187,11 +191,15 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 	p.swept = rec.Swept
 	if cfg.Reconcile {
 		p.checked = rec.Checked
+		if len(rec.Backlog) == 2 {
+			p.backlog = Window{rec.Backlog[0], rec.Backlog[1]}
+		}
 	}
 	for _, g := range rec.Gaps {
 		p.gaps = p.gaps.add(Window{langsmith.Time(g[0]), langsmith.Time(g[1])})
 	}
-	if rec.Head <= 0 || rec.Floor > rec.Head || rec.Swept > rec.Head || rec.Checked != bucketStart(rec.Checked) {
+	if rec.Head <= 0 || rec.Floor > rec.Head || rec.Swept > rec.Head || rec.Checked != bucketStart(rec.Checked) ||
+		!p.backlog.Empty() && (p.backlog.From != bucketStart(p.backlog.From) || p.backlog.To != bucketStart(p.backlog.To) || p.backlog.From < rec.Checked) {
 		return nil, fmt.Errorf("%w: key %q", ErrCorrupt, prefix)
 	}
 	if err := p.loadBuckets(rec, prefix, get); err != nil {

@@ -61,9 +61,11 @@ type Project struct {
 	// checked is the time up to which was compared with LangSmith. Zero before the first read, and without
 	// reconciliation. Always the start of a bucket.
 	checked langsmith.Time
+	// backlog is what was read as one, behind checked, and will not be compared.
+	backlog Window
 	gaps    ranges
 	memory
-	dirty bool // head, floor, swept, checked or gaps are not stored
+	dirty bool // head, floor, swept, checked, backlog or gaps are not stored
 
 	inFlight map[langsmith.UUID]struct{}
 	prices   prices
@@ -201,11 +203,12 @@ func (p *Project) live(now langsmith.Time) *Task {
 	// waiting for the old ones.
 	if behind := time.Duration(now - p.head); behind > max(4*p.cfg.Interval, 2*time.Minute) {
 		to := now.Add(-max(2*p.cfg.Interval, time.Minute))
-		p.gaps = p.gaps.add(Window{p.liveFrom(), to})
+		from := p.liveFrom()
+		p.gaps = p.gaps.add(Window{from, to})
 		p.head = to
 		p.dirty = true
 		if behind > time.Duration(reconcileLength) { // all its ids would have to be remembered
-			p.skipReconcile(to)
+			p.skipBacklog(Window{from, to})
 		}
 	}
 	if p.swept == 0 {
@@ -444,7 +447,13 @@ func (p *Project) prune() {
 	if floor := bucketStart(done); floor > p.floor {
 		p.floor, p.dirty = floor, true
 	}
-	p.forget(func(w Window) bool { return w.To > p.floor || p.gaps.overlaps(w) })
+	settled := p.settled()
+	p.forget(func(w Window) bool {
+		if p.gaps.overlaps(w) {
+			return true
+		}
+		return w.To > p.floor && (w.To > settled || w.From < p.backlog.From || w.To > p.backlog.To)
+	})
 	width := narrow
 	if p.cfg.EmitUpdates { // the usage that a run had changes with it
 		width = wide

@@ -20,6 +20,9 @@ func (p *Project) reconcile(now langsmith.Time) *Task {
 	if !p.cfg.Reconcile || p.checked == 0 || p.comparing != 0 || now < p.reconcileDue {
 		return nil
 	}
+	if !p.backlog.Empty() && p.checked >= p.backlog.From {
+		p.checked, p.backlog, p.dirty = max(p.checked, p.backlog.To), Window{}, true
+	}
 	w := Window{p.checked, p.reconcileEnd()}
 	if w.To > p.settled() || p.gaps.overlaps(w) {
 		return nil
@@ -32,6 +35,9 @@ func (p *Project) reconcile(now langsmith.Time) *Task {
 // ids have to be remembered.
 func (p *Project) reconcileEnd() langsmith.Time {
 	end := p.checked - p.checked%reconcileLength + reconcileLength
+	if !p.backlog.Empty() {
+		end = min(end, p.backlog.From)
+	}
 	runs := 0
 	for at := p.checked; at < end; at += bucketLength {
 		if b := p.buckets[at]; b != nil {
@@ -56,6 +62,20 @@ func (p *Project) skipReconcile(t langsmith.Time) {
 	if p.cfg.Reconcile {
 		p.checked, p.dirty = bucketStart(t-1)+bucketLength, true
 	}
+}
+
+// skipBacklog has a window not compared. What is before it, and was not compared yet, still is.
+func (p *Project) skipBacklog(w Window) {
+	w = Window{bucketStart(w.From), bucketStart(w.To-1) + bucketLength}
+	if !p.backlog.Empty() {
+		w.From = min(w.From, p.backlog.From)
+	}
+	if p.checked == 0 || p.checked >= w.From {
+		p.backlog = Window{}
+		p.skipReconcile(w.To)
+		return
+	}
+	p.backlog, p.dirty = w, true
 }
 
 // Known is what is known of the runs of a window of [KindReconcile]: how many went out or are waiting, and what the

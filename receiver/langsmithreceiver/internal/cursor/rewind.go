@@ -17,6 +17,7 @@ func (p *Project) rewind(now langsmith.Time) {
 	p.head, p.dirty = now, true
 	p.gaps, p.sweeping = p.gaps.remove(future), p.sweeping.remove(future)
 	p.swept, p.sweptNext = min(p.swept, now), min(p.sweptNext, now)
+	p.backlog.To = min(p.backlog.To, bucketStart(now))
 	p.checked, p.floor = min(p.checked, bucketStart(now)), min(p.floor, bucketStart(now))
 
 	p.liveDue, p.queueDue = now, now

@@ -319,6 +319,35 @@ func TestHoursWithAShortOutageAreCompared(t *testing.T) {
 	})
 }
 
+// TestHoursBeforeALongOutageAreCompared checks that only the backlog that an outage leaves is left out: a run of before that
+// came late is found.
+func TestHoursBeforeALongOutageAreCompared(t *testing.T) {
+	for _, length := range []time.Duration{65 * time.Minute, 5 * time.Hour} {
+		for _, again := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCompared(t)
+				c.hours(12, 60, func(n int, r *row) {
+					if n == 65 { // later than a look back finds, and before the outage
+						r.arrives = r.start.Add(30 * time.Minute)
+					}
+				})
+				c.run(time.Until(c.server.rows[110].start), nil)
+				time.Sleep(length)
+				if again {
+					c.run(3*time.Minute, nil)
+					time.Sleep(length)
+				}
+				c.run(12*time.Hour, nil)
+				c.check("outage")
+				assert.Zero(t, c.repeats())
+				assert.EqualValues(t, 1, c.value("runs_recovered", ""))
+				assert.EqualValues(t, 1, c.value("reconcile_hours", "different"))
+				assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+			})
+		}
+	}
+}
+
 // TestSumsThatNeverAgree checks that a server which sums otherwise is told by a metric, and does not have every hour
 // read again and again.
 func TestSumsThatNeverAgree(t *testing.T) {
