@@ -128,8 +128,13 @@ func (p *Project) observeKnown(run *langsmith.Run, hash uint64, have known) Deci
 	return Decision{Action: Updated}
 }
 
-// observeIdentity decides about a row of a sweep, which has no more than identity, times and status, and what makes
-// the revision if updates go out or the task measures.
+// Revises reports whether a task looks for changes of runs that went out: its rows must have what makes a revision.
+func (p *Project) Revises(t *Task) bool {
+	return t.Kind == KindSweep || t.Kind == KindReconcile && (t.measures || p.cfg.EmitUpdates)
+}
+
+// observeIdentity decides about a row of a sweep or a comparison, which has no more than identity, times and status, and
+// what makes the revision if the task revises.
 func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *Waiting, now langsmith.Time) Decision {
 	_, out := p.inFlight[run.ID]
 	have, known := p.known(hash, run.Start)
@@ -151,7 +156,7 @@ func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *W
 			p.wait(run.ID, run.Start).changed = true
 		}
 		return Decision{}
-	case known && t.measures && !have.is(revisionOf(run)):
+	case known && p.Revises(t) && !have.is(revisionOf(run)):
 		p.remember(hash, run.Start, revisionOf(run), usageOf(run))
 		return Decision{Action: Updated}
 	case known:

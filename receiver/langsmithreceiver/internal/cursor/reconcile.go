@@ -112,9 +112,6 @@ type tally struct {
 // Measure has a task of [KindReconcile] look at tokens, cost and all else that makes a revision; its rows must have them.
 func (t *Task) Measure() { t.measures = true }
 
-// Measures reports whether a task has its rows measured.
-func (t *Task) Measures() bool { return t.measures }
-
 // measure adds up a row.
 func (t *tally) measure(run *langsmith.Run, unsent bool) {
 	if !callsModel(run) {

@@ -16,8 +16,8 @@ const (
 	groupRuns = 16
 
 	// narrow and wide are the bytes that are kept of a run beside its hash: the last of its revision, so that one
-	// change in 256 is not noticed, or all of the revision and the usage.
-	narrow = 1
+	// change in 256 is not noticed, and a digest of its usage, or all of both.
+	narrow = 1 + 1
 	wide   = 4 + 4 + 4
 
 	// sealedHeader is the number of group bits, and the width.
@@ -26,7 +26,7 @@ const (
 )
 
 // sealed is the runs of a bucket of which hardly any are expected any more, in a form to which none can be added: of each
-// run the rest of its hash, without the leading bits, which its group says. A narrow one of a busy project takes 7 bytes
+// run the rest of its hash, without the leading bits, which its group says. A narrow one of a busy project takes 8 bytes
 // for each run, outside of Go's heap. The zero value has none.
 type sealed struct {
 	n         int
@@ -96,9 +96,17 @@ func (s *sealed) find(hash uint64) int {
 // revision of a run, and which bits of it are known.
 func (s *sealed) revision(i int) (revision, mask uint32) {
 	if s.width == narrow {
-		return uint32(s.extras[i]), math.MaxUint8
+		return uint32(s.extras[i*narrow]), math.MaxUint8
 	}
 	return binary.LittleEndian.Uint32(s.extras[i*wide:]), math.MaxUint32
+}
+
+// had reports whether the usage of a run was this one. Of a narrow run, one in 256 others is taken for it.
+func (s *sealed) had(i int, used usage) bool {
+	if s.width == narrow {
+		return s.extras[i*narrow+1] == used.digest()
+	}
+	return s.usage(i) == used
 }
 
 // usage of a run, if it is known.
@@ -172,7 +180,7 @@ func (s *sealed) set(i int, rest uint64, revision uint32, usage usage) {
 	around := s.rests[bit/8:]
 	binary.LittleEndian.PutUint64(around, binary.LittleEndian.Uint64(around)|rest<<(bit%8))
 	if s.width == narrow {
-		s.extras[i] = byte(revision)
+		s.extras[i*narrow], s.extras[i*narrow+1] = byte(revision), usage.digest()
 		return
 	}
 	extra := s.extras[i*wide:]

@@ -73,8 +73,11 @@ func (b *bucket) put(hash uint64, revision uint32, usage usage) bool {
 		return true
 	}
 	b.replaced++
-	// Without the usage that it had, that of the others cannot be told any more.
-	b.used.subtract(b.sealed.usage(i))
+	if b.sealed.had(i, usage) {
+		b.used.subtract(usage)
+	} else { // if it is not known, that of the others is not any more
+		b.used.subtract(b.sealed.usage(i))
+	}
 	return false
 }
 

@@ -37,6 +37,12 @@ func usageOf(run *langsmith.Run) usage {
 	return usage{uint32(tokens), float32(cost)}
 }
 
+// digest is a short hash. That of no usage is zero.
+func (u usage) digest() byte {
+	h := (uint64(u.tokens)<<32 | uint64(math.Float32bits(u.cost))) * fnvPrime
+	return byte((h ^ h>>32) >> 24)
+}
+
 // Usage is what calls of models used together.
 type Usage struct {
 	Tokens int64

@@ -180,7 +180,7 @@ func (l *lane) query(task *cursor.Task, next string) langsmith.RunQuery {
 	}
 	if task.Kind == cursor.KindSweep || task.Kind == cursor.KindReconcile {
 		q.Fields = langsmith.FieldsIdentity
-		if l.Cursor.EmitUpdates || task.Measures() { // what a revision is made of
+		if l.cursor.Revises(task) { // what a revision is made of
 			q.Fields |= langsmith.FieldStructure | langsmith.FieldUsage
 		}
 	}

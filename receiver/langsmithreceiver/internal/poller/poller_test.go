@@ -337,24 +337,39 @@ func TestStorageErrorsDoNotStopTheReading(t *testing.T) {
 }
 
 // TestUpdates checks that an edit within the lookback goes out again when that is wanted, and only then.
+// TestUpdates edits a run when no live window meets it any more: that is counted, whether it goes out again or not.
 func TestUpdates(t *testing.T) {
 	for _, emit := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
-			w.cursor.EmitUpdates = emit
-			start := time.Now()
-			w.server.rows = []row{{project: projectID(1), id: runID(1), start: start, arrives: start, ends: start}}
-			w.start()
-			time.Sleep(5 * time.Minute)
-			w.server.set(func(s *server) { s.rows[0].tags = `["edited"]` })
-			time.Sleep(5 * time.Hour)
-			w.stop()
-			want := 1
-			if emit {
-				want = 2
-			}
-			assert.Equal(t, want, w.sink.delivered[runID(1).String()])
-		})
+		for _, reconcile := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCompared(t)
+				c.cursor.EmitUpdates, c.cursor.Reconcile = emit, reconcile
+				start := time.Now()
+				for n := range 20 {
+					c.server.rows = append(c.server.rows, row{project: projectID(1), id: runID(n + 1), start: start, arrives: start, ends: start, priced: start})
+				}
+				time.AfterFunc(5*time.Minute, func() {
+					c.server.set(func(s *server) {
+						for n := range 7 {
+							s.rows[n].tags = `["edited"]`
+						}
+					})
+				})
+				c.run(5*time.Hour, nil)
+				want := 1
+				if emit {
+					want = 2
+				}
+				assert.Equal(t, want, c.sink.delivered[runID(1).String()])
+				assert.Equal(t, 20+7*(want-1), c.total())
+				assert.EqualValues(t, 7, c.value("runs_updated", ""))
+				if reconcile {
+					assert.Zero(t, c.value("reconcile_hours", "different"))
+					assert.Positive(t, c.value("reconcile_hours", "equal"))
+				}
+				assert.NoError(t, c.telemetry.Shutdown(context.WithoutCancel(t.Context())))
+			})
+		}
 	}
 }
 

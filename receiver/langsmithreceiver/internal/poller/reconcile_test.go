@@ -357,7 +357,7 @@ func TestSumsThatNeverAgree(t *testing.T) {
 		c.server.distort = func(sum *langsmith.UsageSum) { sum.Tokens.Value += 11; sum.Cost.Value -= 0.5 }
 		var reads atomic.Int64
 		c.server.fault = func(q langsmith.RunQuery) (int, error) {
-			if q.Background && q.Fields&langsmith.FieldUsage != 0 && q.Fields&langsmith.FieldMetadata == 0 {
+			if q.Background && q.Fields&langsmith.FieldUsage != 0 && q.Fields&langsmith.FieldMetadata == 0 && q.MaxStart%langsmith.Time(time.Hour) == 0 { // of an hour
 				reads.Add(1)
 			}
 			return 0, nil
