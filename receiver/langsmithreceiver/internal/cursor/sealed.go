@@ -104,9 +104,17 @@ func (s *sealed) revision(i int) (revision, mask uint32) {
 // had reports whether the usage of a run was this one. Of a narrow run, one in 256 others is taken for it.
 func (s *sealed) had(i int, used usage) bool {
 	if s.width == narrow {
-		return s.extras[i*narrow+1] == used.digest()
+		return s.digest(i) == used.digest()
 	}
 	return s.usage(i) == used
+}
+
+// digest of the usage of a run.
+func (s *sealed) digest(i int) byte {
+	if s.width == narrow {
+		return s.extras[i*narrow+1]
+	}
+	return s.usage(i).digest()
 }
 
 // usage of a run, if it is known.
@@ -119,7 +127,7 @@ func (s *sealed) usage(i int) usage {
 }
 
 // each calls do with every run, but for those that are left out.
-func (s *sealed) each(without []bool, do func(hash uint64, revision uint32, usage usage)) {
+func (s *sealed) each(without []bool, do func(hash uint64, revision uint32, usage usage, digest byte)) {
 	group := 0
 	for i := range s.n {
 		for i >= s.end(group) {
@@ -129,7 +137,7 @@ func (s *sealed) each(without []bool, do func(hash uint64, revision uint32, usag
 			continue
 		}
 		revision, _ := s.revision(i)
-		do((uint64(group)<<s.restBits()|s.rest(i))<<(64-hashBits), revision, s.usage(i))
+		do((uint64(group)<<s.restBits()|s.rest(i))<<(64-hashBits), revision, s.usage(i), s.digest(i))
 	}
 }
 
@@ -146,16 +154,17 @@ func seal(old *sealed, recent *recent, width int) sealed {
 			n--
 		}
 	}
-	each := func(do func(hash uint64, revision uint32, usage usage)) {
+	each := func(do func(hash uint64, revision uint32, usage usage, digest byte)) {
 		old.each(replaced, do)
 		for position := range recent.n {
-			do(recent.hash(position), recent.revision(position), recent.usage(position))
+			used := recent.usage(position)
+			do(recent.hash(position), recent.revision(position), used, used.digest())
 		}
 	}
 	s := newSealed(n, min(bits.Len(uint(n/groupRuns)), maxGroupBits), width)
 	// How many there are in each group tells where it begins, and when all are placed, that is where it ends.
 	at := make([]uint32, 1<<s.groupBits)
-	each(func(hash uint64, _ uint32, _ usage) {
+	each(func(hash uint64, _ uint32, _ usage, _ byte) {
 		group, _ := s.split(hash)
 		at[group]++
 	})
@@ -164,9 +173,9 @@ func seal(old *sealed, recent *recent, width int) sealed {
 		at[group] = begin
 		begin += runs
 	}
-	each(func(hash uint64, revision uint32, usage usage) {
+	each(func(hash uint64, revision uint32, usage usage, digest byte) {
 		group, rest := s.split(hash)
-		s.set(int(at[group]), rest, revision, usage)
+		s.set(int(at[group]), rest, revision, usage, digest)
 		at[group]++
 	})
 	for group, end := range at {
@@ -175,12 +184,12 @@ func seal(old *sealed, recent *recent, width int) sealed {
 	return s
 }
 
-func (s *sealed) set(i int, rest uint64, revision uint32, usage usage) {
+func (s *sealed) set(i int, rest uint64, revision uint32, usage usage, digest byte) {
 	bit := i * s.restBits()
 	around := s.rests[bit/8:]
 	binary.LittleEndian.PutUint64(around, binary.LittleEndian.Uint64(around)|rest<<(bit%8))
 	if s.width == narrow {
-		s.extras[i*narrow], s.extras[i*narrow+1] = byte(revision), usage.digest()
+		s.extras[i*narrow], s.extras[i*narrow+1] = byte(revision), digest
 		return
 	}
 	extra := s.extras[i*wide:]

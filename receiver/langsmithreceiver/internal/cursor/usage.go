@@ -39,8 +39,9 @@ func usageOf(run *langsmith.Run) usage {
 
 // digest is a short hash. That of no usage is zero.
 func (u usage) digest() byte {
-	h := (uint64(u.tokens)<<32 | uint64(math.Float32bits(u.cost))) * fnvPrime
-	return byte((h ^ h>>32) >> 24)
+	const mix = 0x9e3779b97f4a7c15 // 2^64 / golden ratio
+	h := (uint64(u.tokens)<<32 | uint64(math.Float32bits(u.cost))) * mix
+	return byte((h ^ h>>32) * mix >> 56)
 }
 
 // Usage is what calls of models used together.
