@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
 // TestAClockThatIsAhead has a clock that is wrong, which the first answer tells, or much later something else does, if it is
@@ -64,7 +67,7 @@ func TestAClockThatIsAhead(t *testing.T) {
 	}
 }
 
-// TestAClockThatJumps has a clock that jumps ahead while a collector runs, which is known only after some answers.
+// TestAClockThatJumps has a clock that jumps ahead while a collector runs, which the next answer tells.
 func TestAClockThatJumps(t *testing.T) {
 	for _, ahead := range []time.Duration{40 * time.Minute, 30 * time.Hour} {
 		for _, back := range []bool{false, true} {
@@ -85,12 +88,16 @@ func TestAClockThatJumps(t *testing.T) {
 					time.Sleep(time.Until(jump))
 					w.stop()
 					time.Sleep(ahead) // which nobody experiences
-					jumped := time.Now()
+					var told atomic.Bool
+					w.server.fault = func(langsmith.RunQuery) (int, error) {
+						told.Store(true)
+						return 0, nil
+					}
 					w.ahead = func() time.Duration {
-						if time.Since(jumped) < 40*time.Second {
-							return 0
+						if told.Load() {
+							return ahead
 						}
-						return ahead
+						return 0
 					}
 					w.start()
 					time.Sleep(time.Hour)
