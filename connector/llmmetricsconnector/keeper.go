@@ -24,11 +24,14 @@ type keeper struct {
 
 	// mu is held while a batch is counted and noted, and while totals are saved: notes are in the order of what they tell.
 	// What a batch counts depends on the batches before it, so a kill between the two notes must never leave the later one.
-	mu         sync.Mutex
-	generation uint64 // of the saved totals
-	notes      uint64 // since they were saved
-	size       int    // of the notes
-	unwritten  []byte // what could not be noted
+	mu sync.Mutex
+
+	// Notes have numbers that never come again, and the saved totals hold the number of the first note that is not in them.
+	// So it makes no difference whether a write that failed was done all the same.
+	first     uint64   // the oldest note that may be in the storage
+	next      uint64   // the number of the next note
+	size      int      // of the notes in the storage
+	unwritten [][]byte // the notes before the next one that may not be there
 
 	// What the last save took.
 	memorySize, stateSize int
@@ -50,7 +53,7 @@ type kept interface {
 
 const (
 	stateKey     = "state"
-	stateVersion = 3
+	stateVersion = 4
 
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
@@ -77,9 +80,7 @@ func openStorage(ctx context.Context, host component.Host, connector, id compone
 	return client, nil
 }
 
-func (k *keeper) noteKey(n uint64) string {
-	return "note/" + strconv.FormatUint(k.generation, 10) + "/" + strconv.FormatUint(n, 10)
-}
+func noteKey(n uint64) string { return "note/" + strconv.FormatUint(n, 10) }
 
 var errDamaged = errors.New("the saved totals are damaged: delete them from the storage, or name another one, to begin at zero")
 
@@ -100,11 +101,10 @@ func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommo
 	if state[0] != stateVersion {
 		return fmt.Errorf("the saved totals have format %d, which this version does not know: use the version that saved them, or delete them from the storage to begin at zero", state[0])
 	}
-	generation, used := binary.Uvarint(state[1:])
+	next, used := binary.Uvarint(state[1:])
 	if used <= 0 {
 		return errDamaged
 	}
-	k.generation = generation
 	c := codec{buf: state[1+used:], reading: true}
 	var memory []byte
 	if c.bytes(&memory); c.failed || !k.memory.restore(memory) {
@@ -114,31 +114,35 @@ func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommo
 	if other != nil && !errors.Is(other, llmmetrics.ErrOtherConfig) {
 		return errDamaged
 	}
-	for k.notes = 0; ; k.notes++ {
-		notes, err := k.client.Get(ctx, k.noteKey(k.notes))
+	// Totals may have been saved and their notes not deleted.
+	for k.first = next; k.first > 0; k.first-- {
+		if note, err := k.client.Get(ctx, noteKey(k.first-1)); err != nil {
+			return fmt.Errorf("reading notes: %w", err)
+		} else if note == nil {
+			break
+		}
+	}
+	for k.next = next; ; k.next++ {
+		note, err := k.client.Get(ctx, noteKey(k.next))
 		if err != nil {
 			return fmt.Errorf("reading notes: %w", err)
 		}
-		if notes == nil {
+		if note == nil {
 			return other
 		}
-		if other == nil && !k.replay(notes, engine) {
+		if other == nil && !k.replay(note, engine) {
 			return errDamaged
 		}
 	}
 }
 
-// replay does again what notes say.
-func (k *keeper) replay(notes []byte, engine *llmmetrics.Engine) bool {
-	c := codec{buf: notes, reading: true}
-	for len(c.buf) > 0 {
-		var memory, journal []byte
-		c.bytes(&memory)
-		if c.bytes(&journal); c.failed || !k.memory.replay(memory) || engine.Replay(journal) != nil {
-			return false
-		}
-	}
-	return !c.failed
+// replay does again what a note says.
+func (k *keeper) replay(note []byte, engine *llmmetrics.Engine) bool {
+	c := codec{buf: note, reading: true}
+	var memory, journal []byte
+	c.bytes(&memory)
+	c.bytes(&journal)
+	return !c.failed && len(c.buf) == 0 && k.memory.replay(memory) && engine.Replay(journal) == nil
 }
 
 // count counts something and notes it. When the storage has failed for long, nothing is counted: what comes would fill
@@ -146,7 +150,7 @@ func (k *keeper) replay(notes []byte, engine *llmmetrics.Engine) bool {
 func (k *keeper) count(ctx context.Context, count func(*note)) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.unwritten) >= maxUnwritten {
+	if k.unwrittenSize() >= maxUnwritten {
 		if err := k.write(ctx, &note{}); err != nil {
 			return err
 		}
@@ -156,29 +160,47 @@ func (k *keeper) count(ctx context.Context, count func(*note)) error {
 	return k.write(ctx, &n)
 }
 
-// write writes a note; it needs the lock. When it fails, the note goes with the next one: its batch is counted already,
-// and known when it comes again.
+// write writes a note; it needs the lock. When it fails, the note is written with the next one: its batch is counted
+// already, and known when it comes again.
 func (k *keeper) write(ctx context.Context, n *note) error {
-	if n.empty() && len(k.unwritten) == 0 {
-		return nil
+	if !n.empty() {
+		k.memory.noted(n)
+		k.unwritten = append(k.unwritten, n.appendTo(nil))
+		k.next++
 	}
-	k.memory.noted(n)
-	value := n.appendTo(k.unwritten)
-	if err := k.client.Set(ctx, k.noteKey(k.notes), value); err != nil {
-		k.unwritten = value
+	var err error
+	switch at := k.next - uint64(len(k.unwritten)); len(k.unwritten) {
+	case 0:
+		return nil
+	case 1:
+		err = k.client.Set(ctx, noteKey(at), k.unwritten[0])
+	default:
+		operations := make([]*storage.Operation, len(k.unwritten))
+		for i, note := range k.unwritten {
+			operations[i] = storage.SetOperation(noteKey(at+uint64(i)), note)
+		}
+		err = k.client.Batch(ctx, operations...)
+	}
+	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
+	k.size += k.unwrittenSize()
 	k.unwritten = nil
-	k.notes++
-	k.size += len(value)
 	return nil
+}
+
+func (k *keeper) unwrittenSize() (size int) {
+	for _, note := range k.unwritten {
+		size += len(note)
+	}
+	return size
 }
 
 // due reports whether there are so many notes that totals should be saved.
 func (k *keeper) due() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.notes >= maxNotes || k.size >= maxNotesSize || len(k.unwritten) > 0
+	return k.next-k.first >= maxNotes || k.size >= maxNotesSize || len(k.unwritten) > 0
 }
 
 // save saves all totals and deletes the notes, in one write.
@@ -189,19 +211,18 @@ func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
 	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
 	k.memorySize = len(memory)
 	state := append(make([]byte, 0, max(k.stateSize+k.stateSize/8, len(memory)+1024)), stateVersion)
-	state = binary.AppendUvarint(state, k.generation+1)
+	state = binary.AppendUvarint(state, k.next)
 	c := codec{buf: state}
 	c.bytes(&memory)
 	state = engine.AppendState(c.buf)
 	k.stateSize = len(state)
 	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
-	for n := range k.notes {
-		operations = append(operations, storage.DeleteOperation(k.noteKey(n)))
+	for n := k.first; n < k.next; n++ {
+		operations = append(operations, storage.DeleteOperation(noteKey(n)))
 	}
 	if err := k.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	k.generation++
-	k.notes, k.size, k.unwritten = 0, 0, nil
+	k.first, k.size, k.unwritten = k.next, 0, nil
 	return nil
 }

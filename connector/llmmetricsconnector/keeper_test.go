@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -32,7 +33,8 @@ type memory struct {
 	component.ShutdownFunc
 
 	values map[string][]byte
-	fail   func() bool
+	fail   func() bool // whether to refuse
+	lie    func() bool // whether to say so after it was done, as a time that ran out does
 	closed int
 }
 
@@ -61,6 +63,9 @@ func (m *memory) Batch(_ context.Context, operations ...*storage.Operation) erro
 		case storage.Delete:
 			delete(m.values, o.Key)
 		}
+	}
+	if m.lie != nil && m.lie() {
+		return errors.New("timed out")
 	}
 	return nil
 }
@@ -131,12 +136,13 @@ func TestTotalsSurviveKills(t *testing.T) {
 			}
 			for acknowledged := false; !acknowledged; {
 				store.fail = func() bool { return rng.IntN(3) == 0 }
+				store.lie = func() bool { return rng.IntN(3) == 0 }
 				err := c.ConsumeTraces(t.Context(), td)
-				store.fail = nil
 				acknowledged = err == nil && rng.IntN(3) > 0
 				if rng.IntN(4) == 0 {
 					_ = c.flush(t.Context(), false)
 				}
+				store.fail, store.lie = nil, nil
 				if rng.IntN(4) == 0 {
 					kill(c)
 					c = start()
@@ -182,6 +188,51 @@ func TestTotalsSurviveKills(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWritesThatAreDoneButFail lets the storage do what it is asked to and say that it failed, once, at each write of a
+// history in turn: batches, of which those that were not acknowledged come again, and flushes that save, then a kill.
+func TestWritesThatAreDoneButFail(t *testing.T) {
+	const batches = 4
+	for at, done := 0, false; !done; at++ {
+		store := &memory{values: map[string][]byte{}}
+		cfg, host := storing(store)
+		cfg.InitialZero = InitialZeroOff
+		sink := &consumertest.MetricsSink{}
+		start := func() *tracesToMetrics {
+			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+			require.NoError(t, err)
+			require.NoError(t, c.Start(t.Context(), host))
+			return c
+		}
+		c := start()
+		writes := 0
+		store.lie = func() bool { writes++; return writes == at+1 }
+		for n := range batches {
+			td := chat(fmt.Sprint("model ", n)) // each is born, so each flush saves
+			span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(scriptID(uint64(n + 1)))
+			for c.ConsumeTraces(t.Context(), td) != nil {
+				if n%2 == 0 { // a save comes in between
+					require.NoError(t, c.flush(t.Context(), false))
+				}
+			}
+			if n > 0 {
+				require.NoError(t, c.flush(t.Context(), false))
+			}
+		}
+		done = writes <= at
+		store.lie = nil
+		for range 2 {
+			die(c.shell)
+			c = start()
+		}
+		require.NoError(t, c.Shutdown(t.Context()))
+		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
+		count, _, _ := histogramOf(sink.AllMetrics()[len(sink.AllMetrics())-1], llmmetrics.MetricOperationDuration)
+		require.EqualValues(t, batches, count, "write %d", at)
 	}
 }
 
@@ -267,14 +318,14 @@ func TestFailingStorageDoesNotFillMemory(t *testing.T) {
 	store.fail = func() bool { return true }
 	last := 0
 	for n := range 100 {
-		before := len(c.keeper.unwritten)
+		before := c.keeper.unwrittenSize()
 		require.Error(t, c.ConsumeTraces(t.Context(), batch(n)))
-		if len(c.keeper.unwritten) == before {
+		if c.keeper.unwrittenSize() == before {
 			last = n // refused without being counted
 			break
 		}
 	}
-	require.Positive(t, last, "what could not be noted grew to %d bytes", len(c.keeper.unwritten))
+	require.Positive(t, last, "what could not be noted grew to %d bytes", c.keeper.unwrittenSize())
 
 	store.fail = nil
 	for n := range last + 1 {
