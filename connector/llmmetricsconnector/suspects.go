@@ -3,7 +3,6 @@ package llmmetricsconnector
 import (
 	"encoding/binary"
 	"hash/fnv"
-	"math"
 	"slices"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -17,17 +16,22 @@ import (
 // A source is a resource: the LangSmith receiver has one batch of a project on its way at a time.
 type suspects struct {
 	last  map[uint64]*lastBatch // by source
-	batch uint64                // number of the last one
-	size  int                   // spans in last
+	order order[lastBatch, *lastBatch]
+	batch uint64 // number of the last one
+	size  int    // spans in last
 
 	kept []uint64            // fingerprints of suspects, the oldest first
 	set  map[uint64]struct{} // the same; not written after the start
 }
 
 type lastBatch struct {
-	batch uint64
-	spans []uint64 // fingerprints
+	source, batch uint64
+	spans         []uint64 // fingerprints
+
+	place place[lastBatch]
 }
+
+func (b *lastBatch) placed() *place[lastBatch] { return &b.place }
 
 const (
 	maxLastSpans = 1 << 16
@@ -68,14 +72,17 @@ func (s *suspects) came(calls []sourced) {
 
 func (s *suspects) add(source, span uint64) {
 	b := s.last[source]
-	if b == nil {
+	switch {
+	case b == nil:
 		if s.last == nil {
 			s.last = map[uint64]*lastBatch{}
 		}
-		b = &lastBatch{}
+		b = &lastBatch{source: source, batch: s.batch}
 		s.last[source] = b
-	}
-	if b.batch != s.batch {
+		s.order.push(b)
+	case b.batch != s.batch:
+		s.order.remove(b)
+		s.order.push(b)
 		s.size -= len(b.spans)
 		b.batch, b.spans = s.batch, b.spans[:0]
 	}
@@ -85,23 +92,20 @@ func (s *suspects) add(source, span uint64) {
 
 // forgetOldest forgets the batch that is the last one for the longest time.
 func (s *suspects) forgetOldest() {
-	oldest, source := uint64(math.MaxUint64), uint64(0)
-	for at, b := range s.last {
-		if b.batch < oldest {
-			oldest, source = b.batch, at
-		}
-	}
-	s.size -= len(s.last[source].spans)
-	delete(s.last, source)
+	b := s.order.front
+	s.order.remove(b)
+	s.size -= len(b.spans)
+	delete(s.last, b.source)
 }
 
 // started makes suspects of the last batches, after a start.
 func (s *suspects) started() {
 	s.set = map[uint64]struct{}{}
-	for _, b := range s.last {
+	for b := s.order.front; b != nil; b = b.place.next {
 		s.kept = append(s.kept, b.spans...)
 	}
 	s.last, s.size = nil, 0
+	s.order = order[lastBatch, *lastBatch]{}
 	// The same span may be there from several lives: its newest place counts.
 	kept := make([]uint64, 0, min(len(s.kept), maxSuspects))
 	for _, span := range slices.Backward(s.kept) {
@@ -124,8 +128,8 @@ func (s *suspects) appendTo(to []byte) []byte {
 	}
 	list(s.kept)
 	to = binary.AppendUvarint(to, uint64(len(s.last)))
-	for source, b := range s.last {
-		to = binary.LittleEndian.AppendUint64(to, source)
+	for b := s.order.front; b != nil; b = b.place.next {
+		to = binary.LittleEndian.AppendUint64(to, b.source)
 		list(b.spans)
 	}
 	return to

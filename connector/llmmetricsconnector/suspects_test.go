@@ -129,3 +129,42 @@ func TestSuspectsAreBounded(t *testing.T) {
 	require.Contains(t, s.set, uint64(1<<60|8<<32), "newer suspects replace older ones")
 	require.NotContains(t, s.set, uint64(1<<60))
 }
+
+// TestSourceThatWasSilentForLongestIsForgotten has more sources than are remembered, of which one batch comes again and
+// again.
+func TestSourceThatWasSilentForLongestIsForgotten(t *testing.T) {
+	var s suspects
+	const busy = 1 << 32
+	for source := range uint64(2 * maxLastSpans) {
+		s.came([]sourced{{source, source}})
+		if source%1000 == 0 {
+			s.came([]sourced{{busy, busy + source}, {busy, busy + source + 1}})
+		}
+	}
+	require.Equal(t, maxLastSpans, s.size)
+	stored := s.appendTo(nil)
+	s = suspects{}
+	rest, ok := s.restore(stored)
+	require.True(t, ok && len(rest) == 0)
+	s.started()
+	require.Equal(t, []bool{true, false, true, false}, []bool{
+		s.has(busy + 2*maxLastSpans/1000*1000), s.has(busy + 1000), s.has(2*maxLastSpans - 1), s.has(maxLastSpans),
+	})
+	require.Equal(t, uint64(busy+2*maxLastSpans/1000*1000+1), s.kept[len(s.kept)-71-1], "the order outlasts a restart")
+}
+
+// BenchmarkNewSources has a source come that is new when as many as there may be are remembered.
+func BenchmarkNewSources(b *testing.B) {
+	var s suspects
+	source := uint64(0)
+	come := func() {
+		source++
+		s.came([]sourced{{source, source}})
+	}
+	for range maxLastSpans {
+		come()
+	}
+	for b.Loop() {
+		come()
+	}
+}
