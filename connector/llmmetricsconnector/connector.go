@@ -44,10 +44,12 @@ type shell struct {
 	warned  bool
 	failing bool
 
+	refused      atomic.Bool // whether the last flush was
 	storageFails atomic.Bool
 
 	stop     context.CancelFunc
 	stopped  chan struct{}
+	crowded  chan chan<- struct{} // asks for a flush, and to be told when it is over
 	shutdown sync.Once
 }
 
@@ -66,6 +68,7 @@ func newShell(set connector.Settings, cfg *Config, prices *genai.PriceTable, nex
 		metrics:   newAggregation(cfg, engineConfig, now()),
 		id:        set.ID,
 		storage:   cfg.StorageID,
+		crowded:   make(chan chan<- struct{}),
 	}, nil
 }
 
@@ -122,7 +125,7 @@ func newLogsToMetrics(set connector.Settings, cfg *Config, next consumer.Metrics
 	return c, nil
 }
 
-var errWindows = errors.New("too many minutes wait for their delivery as metrics; try again later")
+var errWindows = errors.New("too many minutes wait for a component that refuses their metrics; try again later")
 
 func now() pcommon.Timestamp { return pcommon.NewTimestampFromTime(time.Now()) }
 
@@ -206,9 +209,38 @@ func (c *shell) run() {
 				return
 			case <-ticker.C:
 				c.flush(ctx, false)
+			case over := <-c.crowded:
+				if c.metrics.full() { // another consumer may have asked for the same
+					c.flush(ctx, false)
+				}
+				close(over)
 			}
 		}
 	}()
+}
+
+// room waits until there is room for more windows of event time, and reports an error when there is none because the next
+// component refuses metrics.
+func (c *shell) room(ctx context.Context) error {
+	if !c.metrics.full() {
+		return nil
+	}
+	if !c.refused.Load() {
+		over := make(chan struct{})
+		select {
+		case c.crowded <- over:
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
+		case <-c.stopped:
+		case <-ctx.Done():
+		}
+	}
+	if c.metrics.full() {
+		return errWindows
+	}
+	return nil
 }
 
 // halt stops flushing and delivers what is left. A flush under way is broken off; the final one tells
@@ -232,8 +264,8 @@ func (c *shell) halt(ctx context.Context) (err error) {
 
 // ConsumeLogs adds the results of evaluations to the series. It fails as ConsumeTraces does.
 func (c *logsToMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
-	if c.metrics.full() {
-		return errWindows
+	if err := c.room(ctx); err != nil {
+		return err
 	}
 	var counts [eventOutcomes]int64
 	err := c.noted(ctx, func(n *note) { counts = c.events.read(ld, now(), n) })
@@ -243,11 +275,11 @@ func (c *logsToMetrics) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 }
 
 // ConsumeTraces adds the spans to the series. What it cannot use is counted. It only fails when more windows of event
-// time wait for their delivery than it holds, or when the storage fails: what is counted then comes again, and is known.
+// time wait for a component that refuses them than it holds, or when the storage fails: what is counted then comes again, and is known.
 // When the storage fails for long, nothing more is counted.
 func (c *tracesToMetrics) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
-	if c.metrics.full() {
-		return errWindows
+	if err := c.room(ctx); err != nil {
+		return err
 	}
 	var counts counts
 	err := c.noted(ctx, func(n *note) { counts = c.spans.read(td, now(), n) })
@@ -276,6 +308,7 @@ func (c *shell) flush(ctx context.Context, final bool) error {
 	if err == nil {
 		c.metrics.accept()
 	}
+	c.refused.Store(err != nil)
 	c.telemetry.flush(ctx, c.metrics, stats, time.Since(begin), err)
 	c.logOverflow()
 	if ctx.Err() == nil { // not when Shutdown broke it off

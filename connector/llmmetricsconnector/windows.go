@@ -2,6 +2,7 @@ package llmmetricsconnector
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,8 +17,8 @@ import (
 const windowLength = pcommon.Timestamp(time.Minute)
 
 const (
-	// maxWindows bounds the windows that are held: a day of them. Beyond, the connector takes no spans until some
-	// were delivered.
+	// maxWindows bounds the windows that are held: a day of them. Beyond, some are told early, and where the backend
+	// refuses them, no more spans are taken.
 	maxWindows = 24 * 60
 	// maxPast bounds those whose totals are to run along event time: a week and what is new.
 	maxPast = 8 * maxWindows
@@ -90,7 +91,7 @@ func newAggregation(cfg *Config, config llmmetrics.Config, now pcommon.Timestamp
 	return a
 }
 
-// full reports whether no more spans can be taken for now.
+// full reports whether no more spans can be taken before some windows are delivered.
 func (a *aggregation) full() bool {
 	if a.single != nil {
 		return false
@@ -99,10 +100,15 @@ func (a *aggregation) full() bool {
 	defer a.mu.RUnlock()
 	a.making.Lock()
 	defer a.making.Unlock()
+	return len(a.open)+len(a.closed) > a.limit()
+}
+
+// limit is how many windows may be held.
+func (a *aggregation) limit() int {
 	if a.timeline != nil {
-		return len(a.open)+len(a.closed) > maxPast
+		return maxPast
 	}
-	return len(a.open)+len(a.closed) > maxWindows
+	return maxWindows
 }
 
 // windowAt returns the window of a call that ended at end and came now. The caller holds mu for reading.
@@ -136,12 +142,13 @@ func (a *aggregation) flush(now pcommon.Timestamp, final bool) (pmetric.Metrics,
 	}
 	a.mu.Lock()
 	held := !final && a.timeline != nil && a.past != 0 && now < a.past+pcommon.Timestamp(a.lateness)
-	for start, w := range a.open {
+	for _, w := range a.open {
 		if final || now >= w.deadline && !held {
-			delete(a.open, start)
-			a.closed = append(a.closed, w)
-			a.toldUntil = max(a.toldUntil, start)
+			a.close(w)
 		}
+	}
+	if len(a.open)+len(a.closed) > a.limit() {
+		a.closeEarly()
 	}
 	if a.delivery.points == 0 {
 		slices.SortFunc(a.closed, func(a, b *window) int { return cmp.Compare(a.start, b.start) })
@@ -160,6 +167,26 @@ func (a *aggregation) flush(now pcommon.Timestamp, final bool) (pmetric.Metrics,
 		stats.Points += one.Points
 	}
 	return all, stats
+}
+
+func (a *aggregation) close(w *window) {
+	delete(a.open, w.start)
+	a.closed = append(a.closed, w)
+	a.toldUntil = max(a.toldUntil, w.start)
+}
+
+// closeEarly makes room for half of what can be held. Calls that come later for these windows make further points, so those
+// go first whose calls came first. Totals cannot go back in time, so there the oldest go.
+func (a *aggregation) closeEarly() {
+	windows := slices.SortedFunc(maps.Values(a.open), func(v, w *window) int {
+		if a.timeline == nil && v.deadline != w.deadline {
+			return cmp.Compare(v.deadline, w.deadline)
+		}
+		return cmp.Compare(v.start, w.start)
+	})
+	for _, w := range windows[:max(0, len(windows)-a.limit()/2)] {
+		a.close(w)
+	}
 }
 
 // deliver is what the timeline tells of the closed windows, or of as many as make one delivery. What was refused comes

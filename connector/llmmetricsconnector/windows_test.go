@@ -82,10 +82,12 @@ func TestEventTimeFillsItsOwnMinutes(t *testing.T) {
 func TestTooManyWindowsAreRefused(t *testing.T) {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Temporality, cfg.Timestamps = TemporalityDelta, TimestampsSpan
+	cfg.FlushInterval = 1000 * time.Hour
 	next := &flaky{}
 	next.refuse.Store(true)
 	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, next)
 	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
 	td := ptrace.NewTraces()
 	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
 	for i := range maxWindows + 1 {
@@ -95,10 +97,79 @@ func TestTooManyWindowsAreRefused(t *testing.T) {
 	}
 	require.NoError(t, c.ConsumeTraces(t.Context(), td))
 	require.ErrorIs(t, c.ConsumeTraces(t.Context(), td), errWindows)
+	require.EqualValues(t, 1, next.refusals.Load(), "it was asked to make room")
+	require.ErrorIs(t, c.ConsumeTraces(t.Context(), td), errWindows)
+	require.EqualValues(t, 1, next.refusals.Load(), "and is left alone until the next flush")
 	require.Error(t, c.flush(t.Context(), true))
 	require.ErrorIs(t, c.ConsumeTraces(t.Context(), td), errWindows)
 	next.refuse.Store(false)
 	require.NoError(t, c.flush(t.Context(), true))
 	require.NoError(t, c.ConsumeTraces(t.Context(), td))
 	require.NoError(t, c.Shutdown(t.Context()))
+}
+
+// TestManyMinutesMakeRoomForOthers reads more minutes than are held, faster than they are told, and expects each call in its
+// minute and no batch to be refused: a refusal would make the receiver repeat the batch to the exporters beside the connector.
+func TestManyMinutesMakeRoomForOthers(t *testing.T) {
+	for _, temporality := range []Temporality{TemporalityDelta, TemporalityCumulative} {
+		t.Run(string(temporality), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testManyMinutes(t, temporality) })
+		})
+	}
+}
+
+func testManyMinutes(t *testing.T, temporality Temporality) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.Temporality, cfg.Timestamps, cfg.FurtherMetrics = temporality, TimestampsSpan, false
+	next := &flaky{}
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, next)
+	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	rng := rand.New(rand.NewPCG(9, 9))
+	minutes := 2*c.metrics.limit() + 500
+	begin := now() - pcommon.Timestamp(minutes)*windowLength
+	begin -= begin % windowLength
+	want := map[pcommon.Timestamp]uint64{}
+	id := uint64(0)
+	for from := 0; from < minutes; from += 20 {
+		td := ptrace.NewTraces()
+		spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+		for i := range 40 {
+			minute := begin + pcommon.Timestamp(from+i/2)*windowLength
+			if temporality == TemporalityDelta && rng.IntN(4) == 0 { // late ones make further points
+				minute = begin + pcommon.Timestamp(rng.IntN(from+20))*windowLength
+			}
+			id++
+			span := spans.AppendEmpty()
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(scriptID(id))
+			span.SetStartTimestamp(minute)
+			span.SetEndTimestamp(minute + 1e9)
+			span.Attributes().PutStr(genai.AttrOperationName, "chat")
+			want[minute+windowLength]++
+		}
+		require.NoError(t, c.ConsumeTraces(t.Context(), td))
+		c.metrics.mu.RLock()
+		require.LessOrEqual(t, len(c.metrics.open)+len(c.metrics.closed), c.metrics.limit()+40)
+		c.metrics.mu.RUnlock()
+	}
+	require.NoError(t, c.Shutdown(t.Context()))
+	got, before := map[pcommon.Timestamp]uint64{}, uint64(0)
+	for _, md := range next.AllMetrics() {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				for _, dp := range m.Histogram().DataPoints().All() {
+					switch {
+					case temporality == TemporalityDelta:
+						require.Equal(t, dp.StartTimestamp()+windowLength, dp.Timestamp())
+						got[dp.Timestamp()] += dp.Count()
+					case dp.Count() > before:
+						got[dp.Timestamp()] += dp.Count() - before
+						before = dp.Count()
+					}
+				}
+			}
+		}
+	}
+	require.Equal(t, want, got)
 }
