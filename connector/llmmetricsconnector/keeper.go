@@ -214,7 +214,7 @@ func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
 	state = binary.AppendUvarint(state, k.next)
 	c := codec{buf: state}
 	c.bytes(&memory)
-	state = engine.AppendState(c.buf)
+	state = engine.Cut().AppendTo(c.buf)
 	k.stateSize = len(state)
 	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
 	for n := k.first; n < k.next; n++ {

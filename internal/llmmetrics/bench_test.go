@@ -96,17 +96,3 @@ func BenchmarkFlush(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkState tells how long consumers wait while totals are saved, and the size of what is saved.
-func BenchmarkState(b *testing.B) {
-	for _, series := range []int{100, 10_000} {
-		b.Run("series="+strconv.Itoa(series), func(b *testing.B) {
-			e := filled(series, 0)
-			var state []byte
-			for b.Loop() {
-				state = e.AppendState(state[:0])
-			}
-			b.ReportMetric(float64(len(state))/float64(series), "bytes/series")
-		})
-	}
-}

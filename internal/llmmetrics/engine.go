@@ -86,6 +86,9 @@ type shard struct {
 	table table
 	fresh []*series // made since the last flush
 
+	cuts uint64    // the number of the last cut
+	cut  *shardCut // nil unless it is under way
+
 	_ [64]byte // keeps locks of neighbours apart
 }
 
@@ -121,7 +124,7 @@ func (e *Engine) admit() bool {
 }
 
 func (e *Engine) newSeries(sh *shard, hash uint64, key []byte, res *resource) *series {
-	s := &series{hash: hash, key: string(key), resource: res}
+	s := &series{hash: hash, key: string(key), resource: res, cuts: sh.cuts}
 	res.series.Add(1)
 	sh.table.insert(s)
 	sh.fresh = append(sh.fresh, s)

@@ -227,6 +227,13 @@ func (r *Recorder) commitShard(sh *shard, numbers []uint32) {
 			r.found[i] = sh.table.find(o.hash, r.key(o))
 		}
 	}
+	if sh.cut != nil {
+		for _, s := range r.found {
+			if s != nil {
+				sh.keep(s)
+			}
+		}
+	}
 	for i, n := range numbers {
 		s, m := r.found[i], &r.staged[n].measures
 		var out *outcome
@@ -274,6 +281,9 @@ func (r *Recorder) commitSlowly(o *staged) {
 		}
 		s = e.newSeries(sh, o.hash, key, o.resource)
 	}
+	if sh.cut != nil {
+		sh.keep(s)
+	}
 	out := e.outcome(s, o.measures.errorType)
 	if out != nil {
 		e.recordOutcome(s, out, &o.measures)
@@ -315,6 +325,9 @@ func (r *Recorder) overflow(o *staged, family Family, outcome, usage bool) {
 	s := sh.table.find(hash, r.scratch)
 	if s == nil {
 		s = e.newSeries(sh, hash, r.scratch, o.resource)
+	}
+	if sh.cut != nil {
+		sh.keep(s)
 	}
 	if outcome {
 		e.recordOutcome(s, &s.success, &o.measures)

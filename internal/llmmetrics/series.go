@@ -70,7 +70,9 @@ type series struct {
 	hash     uint64
 	resource *resource
 
-	_ [8]byte // so that it has whole lines of the processor's cache to itself
+	// The last cut that it is written in, or that it is too young for. Without it, series would not have whole lines of the
+	// processor's cache to themselves.
+	cuts uint64
 }
 
 // usage is what only model calls, traces and threads have; a score is where the cost is. It is one piece of memory because a call feeds all of it.

@@ -17,19 +17,11 @@ var ErrOtherConfig = errors.New("the state was saved with other dimensions, reso
 
 var errState = errors.New("the state is damaged")
 
-// AppendState appends all totals, so that another engine can continue them. Exemplars, and with Delta what was not
-// accepted yet, are left out. Nothing may be recorded or flushed at the same time.
-func (e *Engine) AppendState(to []byte) []byte {
-	c := &codec{buf: to, exponentialSize: e.cfg.ExponentialSize}
-	e.code(c)
-	return c.buf
-}
-
-// RestoreState continues the totals of a state. It must be called before anything else is done with the engine.
+// RestoreState continues the totals of a [Cut]. It must be called before anything else is done with the engine.
 // After an error the engine must not be used.
 func (e *Engine) RestoreState(from []byte) error {
 	c := &codec{buf: from, reading: true, exponentialSize: e.cfg.ExponentialSize}
-	e.code(c)
+	e.restore(c)
 	if c.err == nil && len(c.buf) > 0 {
 		return errState
 	}
@@ -44,21 +36,19 @@ func (e *Engine) shape() string {
 	), "\x00")
 }
 
-func (e *Engine) code(c *codec) {
+// codeHead writes or reads what comes before the series. It returns resources by their ids.
+func (e *Engine) codeHead(c *codec, last pcommon.Timestamp, known []*resource) map[uint32]*resource {
 	shape := e.shape()
 	if c.text(&shape); c.reading && shape != e.shape() {
 		if c.err == nil {
 			c.err = ErrOtherConfig
 		}
-		return
+		return nil
 	}
-	f := &e.flusher
-	last := f.last
-	c.time(&last)
-	f.last = max(f.last, last)
-
+	if c.time(&last); c.reading {
+		e.flusher.last = max(e.flusher.last, last)
+	}
 	byID := map[uint32]*resource{0: e.resources.other}
-	known := slices.SortedFunc(maps.Values(e.resources.byKey), func(a, b *resource) int { return int(a.id) - int(b.id) })
 	for range c.length(len(known)) {
 		res := &resource{}
 		if !c.reading {
@@ -68,7 +58,7 @@ func (e *Engine) code(c *codec) {
 		c.text(&res.key)
 		if c.reading && labelsIn(res.key) != len(e.cfg.ResourceAttributes) {
 			c.buf, c.err = nil, errState
-			return
+			return nil
 		}
 		if c.reading {
 			byID[res.id] = res
@@ -76,26 +66,18 @@ func (e *Engine) code(c *codec) {
 			e.resources.nextID = max(e.resources.nextID, res.id+1)
 		}
 	}
+	return byID
+}
 
-	var all []*series
-	for i := range e.shards {
-		for _, slot := range e.shards[i].table.slots {
-			if slot.s != nil {
-				all = append(all, slot.s)
-			}
-		}
+func (e *Engine) restore(c *codec) {
+	byID := e.codeHead(c, 0, nil)
+	if c.err != nil {
+		return
 	}
 	var inference []*series
-	for range c.length(len(all)) {
+	for range c.length(0) {
 		s := &series{}
-		if !c.reading {
-			s, all = all[0], all[1:]
-		}
-		c.series(s)
-		if !c.reading {
-			continue
-		}
-		if c.err != nil {
+		if c.series(s); c.err != nil {
 			return
 		}
 		if len(s.key) < keyHead || !e.validKey(s.key[keyHead-1:]) {
@@ -250,7 +232,12 @@ func (c *codec) bytes(v *[]byte) {
 }
 
 func (c *codec) text(v *string) {
-	b := []byte(*v)
+	if !c.reading {
+		c.length(len(*v))
+		c.buf = append(c.buf, *v...)
+		return
+	}
+	var b []byte
 	c.bytes(&b)
 	*v = string(b)
 }
@@ -360,16 +347,19 @@ func (c *codec) outcome(out *outcome) {
 	c.point(&out.duration)
 	optional(c, &out.errors, c.counter)
 	c.time(&out.lastSeen)
-	kind := out.kind()
-	if c.text(&kind.errorType); c.reading && kind.errorType != "" {
-		out.failure = &kind
+	errorType := out.kind().errorType
+	if c.text(&errorType); c.reading && errorType != "" {
+		out.failure = &failure{errorType: errorType}
 	}
 }
 
 func (c *codec) series(s *series) {
 	c.text(&s.key)
 	c.outcome(&s.success)
-	names := slices.Sorted(maps.Keys(s.failed))
+	var names []string
+	if len(s.failed) > 0 { // most have none, and this takes memory
+		names = slices.Sorted(maps.Keys(s.failed))
+	}
 	for range c.length(len(names)) {
 		out := &outcome{}
 		if !c.reading {

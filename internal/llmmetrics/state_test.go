@@ -35,7 +35,7 @@ func TestStateContinues(t *testing.T) {
 				record(always, name, batch...)
 				if rng.IntN(3) == 0 { // killed after the batch was noted in the journal
 					var journal []byte
-					state := now.AppendState(nil)
+					state := now.Cut().AppendTo(nil)
 					r := now.Recorder()
 					r.SetResource(service(name))
 					r.Journal(&journal)
@@ -69,7 +69,7 @@ func TestStateBetweenFlushAndAccept(t *testing.T) {
 	record(e, "bot", tool(time.Second))
 	_, stats := e.Flush(at(10*time.Second), false)
 	assert.Equal(t, 1, stats.Born)
-	state := e.AppendState(nil)
+	state := e.Cut().AppendTo(nil)
 	next := New(cfg, at(20*time.Second))
 	require.NoError(t, next.RestoreState(state))
 	md, _ := next.Flush(at(30*time.Second), false)
@@ -92,7 +92,7 @@ func TestStateOfAnotherGeneration(t *testing.T) {
 				o.Operation = operation
 				record(e, "bot", o)
 			}
-			state := e.AppendState(nil)
+			state := e.Cut().AppendTo(nil)
 			for _, semconv := range []Semconv{SemconvG1, SemconvBoth, SemconvG2} {
 				cfg.Semconv = semconv
 				next := New(cfg, at(0))
@@ -114,7 +114,7 @@ func TestStateOfAnotherGeneration(t *testing.T) {
 func TestStateOfAnotherConfig(t *testing.T) {
 	e := New(testConfig(), at(0))
 	record(e, "bot", call("a"))
-	state := e.AppendState(nil)
+	state := e.Cut().AppendTo(nil)
 	for _, change := range []func(*Config){
 		func(c *Config) { c.Dimensions = []string{"tenant"} },
 		func(c *Config) { c.ResourceAttributes = []string{"service.name", "x"} },
@@ -145,7 +145,7 @@ func FuzzState(f *testing.F) {
 			r.Record(&o)
 		}
 		r.Release()
-		f.Add(e.AppendState(nil), journal, size/20)
+		f.Add(e.Cut().AppendTo(nil), journal, size/20)
 	}
 	f.Fuzz(func(t *testing.T, state, journal []byte, size int) {
 		cfg := testConfig()
@@ -159,6 +159,6 @@ func FuzzState(f *testing.F) {
 		_ = e.Replay(journal)
 		_, _ = e.Flush(at(time.Second), true)
 		e.Accept()
-		_ = e.AppendState(nil)
+		_ = e.Cut().AppendTo(nil)
 	})
 }

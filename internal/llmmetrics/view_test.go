@@ -59,7 +59,7 @@ func TestViews(t *testing.T) {
 				}
 				if step == 3 && seed%2 == 1 { // what is saved and noted says the same
 					next := New(mixed, at(time.Hour))
-					require.NoError(t, next.RestoreState(engine.AppendState(nil)))
+					require.NoError(t, next.RestoreState(engine.Cut().AppendTo(nil)))
 					var journal []byte
 					r := next.Recorder()
 					r.SetResource(service("bot"))
@@ -69,10 +69,10 @@ func TestViews(t *testing.T) {
 					r.Record(&o)
 					r.Release()
 					again := New(mixed, at(time.Hour))
-					require.NoError(t, again.RestoreState(engine.AppendState(nil)))
+					require.NoError(t, again.RestoreState(engine.Cut().AppendTo(nil)))
 					require.NoError(t, again.Replay(journal))
 					require.Equal(t, flushed(next, 2*time.Hour), flushed(again, 2*time.Hour))
-					require.ErrorIs(t, New(with("tenant", "user", "run.*", "run.*"), at(0)).RestoreState(engine.AppendState(nil)), ErrOtherConfig)
+					require.ErrorIs(t, New(with("tenant", "user", "run.*", "run.*"), at(0)).RestoreState(engine.Cut().AppendTo(nil)), ErrOtherConfig)
 				}
 				now := time.Duration(step+1) * time.Second
 				got := flushed(engine, now)
