@@ -119,6 +119,9 @@ func TestFeedbackIsRememberedWithinBounds(t *testing.T) {
 	require.False(t, known, "forgotten")
 
 	var restored feedbackMemory
+	m.cut()
+	for !m.step() {
+	}
 	require.True(t, restored.restore(m.appendTo(nil)))
 	require.Equal(t, m.seen, restored.seen)
 	_, known = restored.add(id(1), id(1))

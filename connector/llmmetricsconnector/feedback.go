@@ -15,8 +15,8 @@ import (
 type feedbackMemory struct {
 	mu   sync.Mutex
 	seen map[feedbackHash]feedbackHash // content by identity
-	ring []feedbackHash                // identities in the order in which they came
-	next int
+	last recent[feedbackHash]          // identities
+	copy []byte                        // of a cut
 }
 
 // maxFeedback bounds the results that are remembered.
@@ -61,12 +61,9 @@ func (m *feedbackMemory) add(id, content feedbackHash) (before feedbackHash, kno
 	if before, known = m.seen[id]; known {
 		return before, true
 	}
-	if len(m.ring) < maxFeedback {
-		m.ring = append(m.ring, id)
-	} else {
-		delete(m.seen, m.ring[m.next])
-		m.ring[m.next] = id
-		m.next = (m.next + 1) % maxFeedback
+	m.last.limit = maxFeedback
+	if forgotten, full := m.last.add(id); full {
+		delete(m.seen, forgotten)
 	}
 	if m.seen == nil {
 		m.seen = map[feedbackHash]feedbackHash{}
@@ -75,12 +72,25 @@ func (m *feedbackMemory) add(id, content feedbackHash) (before feedbackHash, kno
 	return feedbackHash{}, false
 }
 
-func (m *feedbackMemory) appendTo(to []byte) []byte {
-	for i := range m.ring {
-		id := m.ring[(m.next+i)%len(m.ring)]
+func (m *feedbackMemory) cut() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.copy = nil
+	m.last.cut(func(id feedbackHash) {
 		content := m.seen[id]
-		to = append(append(to, id[:]...), content[:]...)
-	}
+		m.copy = append(append(m.copy, id[:]...), content[:]...)
+	})
+}
+
+func (m *feedbackMemory) step() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last.step(stepSize)
+}
+
+func (m *feedbackMemory) appendTo(to []byte) []byte {
+	to = append(to, m.copy...)
+	m.copy = nil
 	return to
 }
 

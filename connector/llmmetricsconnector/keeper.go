@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -22,8 +23,7 @@ type keeper struct {
 	client storage.Client
 	memory kept
 
-	// mu is held while a batch is counted and noted, and while totals are saved: notes are in the order of what they tell.
-	// What a batch counts depends on the batches before it, so a kill between the two notes must never leave the later one.
+	// mu is held while a batch is counted and noted: notes are in the order of what they tell. What a batch counts depends on the batches before it, so a kill between the two notes must never leave the later one.
 	mu sync.Mutex
 
 	// Notes have numbers that never come again, and the saved totals hold the number of the first note that is not in them.
@@ -37,9 +37,15 @@ type keeper struct {
 	memorySize, stateSize int
 }
 
-// kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called.
+// kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called, and no
+// method but restore and replay takes as long as a millisecond.
 type kept interface {
-	// appendTo appends all of it.
+	// cut begins a copy of all of it as it is now, which changes in between do not change.
+	cut()
+	// step goes on with the copy and reports whether it is complete.
+	step() bool
+	// appendTo appends the complete copy, which nothing else looks at any more. It may take long, so others may change
+	// what is kept meanwhile.
 	appendTo(to []byte) []byte
 	// restore continues what was appended, and reports whether it is sound. It is called before anything is added.
 	restore(from []byte) bool
@@ -53,7 +59,7 @@ type kept interface {
 
 const (
 	stateKey     = "state"
-	stateVersion = 4
+	stateVersion = 5
 
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
@@ -203,26 +209,69 @@ func (k *keeper) due() bool {
 	return k.next-k.first >= maxNotes || k.size >= maxNotesSize || len(k.unwritten) > 0
 }
 
-// save saves all totals and deletes the notes, in one write.
+// save saves all totals and deletes the notes that are in them, in one write. Batches are counted and noted meanwhile. It
+// must not run beside another one or a flush of the engine.
 func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
+	s := k.begin(engine)
+	for !s.step() {
+		runtime.Gosched() // to whoever waits for the lock
+	}
+	return s.commit(ctx)
+}
+
+// saving is a save under way: of all totals as they were when it began.
+type saving struct {
+	keeper *keeper
+	totals *llmmetrics.Cut
+
+	first, next uint64 // the notes that are in them
+	unwritten   int    // the last ones of these, which may be written later
+	size        int    // of the others
+}
+
+func (k *keeper) begin(engine *llmmetrics.Engine) *saving {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.memory.cut()
+	return &saving{
+		keeper: k, totals: engine.Cut(),
+		first: k.first, next: k.next, unwritten: len(k.unwritten), size: k.size,
+	}
+}
+
+// step goes on with the copy and reports whether it is complete. Whoever waits for the lock waits for one step.
+func (s *saving) step() bool {
+	s.keeper.mu.Lock()
+	defer s.keeper.mu.Unlock()
+	return s.keeper.memory.step()
+}
+
+// commit writes what was copied.
+func (s *saving) commit(ctx context.Context) error {
+	k := s.keeper
 	// Grown step by step, a state of megabytes would leave several times its size as garbage.
 	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
 	k.memorySize = len(memory)
 	state := append(make([]byte, 0, max(k.stateSize+k.stateSize/8, len(memory)+1024)), stateVersion)
-	state = binary.AppendUvarint(state, k.next)
+	state = binary.AppendUvarint(state, s.next)
 	c := codec{buf: state}
 	c.bytes(&memory)
-	state = engine.Cut().AppendTo(c.buf)
+	state = s.totals.AppendTo(c.buf)
 	k.stateSize = len(state)
 	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
-	for n := k.first; n < k.next; n++ {
+	for n := s.first; n < s.next; n++ {
 		operations = append(operations, storage.DeleteOperation(noteKey(n)))
 	}
 	if err := k.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	k.first, k.size, k.unwritten = k.next, 0, nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.first = s.next - uint64(s.unwritten) // these may have been written after they were deleted
+	k.size -= s.size
+	// What is left of them is in the totals.
+	if oldest := k.next - uint64(len(k.unwritten)); oldest < s.next {
+		k.unwritten = k.unwritten[s.next-oldest:]
+	}
 	return nil
 }

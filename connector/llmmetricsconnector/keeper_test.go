@@ -32,6 +32,7 @@ type memory struct {
 	component.StartFunc
 	component.ShutdownFunc
 
+	mu     sync.Mutex
 	values map[string][]byte
 	fail   func() bool // whether to refuse
 	lie    func() bool // whether to say so after it was done, as a time that ran out does
@@ -42,7 +43,11 @@ func (m *memory) GetClient(context.Context, component.Kind, component.ID, string
 	return m, nil
 }
 
-func (m *memory) Get(_ context.Context, key string) ([]byte, error) { return m.values[key], nil }
+func (m *memory) Get(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.values[key], nil
+}
 
 func (m *memory) Set(ctx context.Context, key string, value []byte) error {
 	return m.Batch(ctx, storage.SetOperation(key, value))
@@ -53,6 +58,8 @@ func (m *memory) Delete(ctx context.Context, key string) error {
 }
 
 func (m *memory) Batch(_ context.Context, operations ...*storage.Operation) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.fail != nil && m.fail() {
 		return errors.New("disk full")
 	}
@@ -75,6 +82,30 @@ func (m *memory) Close(context.Context) error {
 	return nil
 }
 
+// slowSave is a save that goes on bit by bit between other things. A flush must wait until it is over.
+type slowSave struct{ under *saving }
+
+func (s *slowSave) goOn(t *testing.T, rng *rand.Rand, c *shell) {
+	switch {
+	case s.under == nil:
+		s.under = c.keeper.begin(c.metrics.single)
+	case rng.IntN(3) > 0:
+		s.under.step()
+		s.under.totals.Step(rng.IntN(3))
+	default:
+		s.end(t)
+	}
+}
+
+func (s *slowSave) end(t *testing.T) {
+	if s.under != nil {
+		for !s.under.step() {
+		}
+		_ = s.under.commit(t.Context()) // the storage may fail
+		s.under = nil
+	}
+}
+
 type storageHost map[component.ID]component.Component
 
 func (h storageHost) GetExtensions() map[component.ID]component.Component { return h }
@@ -89,7 +120,7 @@ func storing(m component.Component) (*Config, component.Host) {
 }
 
 // TestTotalsSurviveKills kills the connector at random moments: before a batch comes, after it was counted but not
-// acknowledged, while the storage fails, before and after a flush. The batch that was not acknowledged comes again.
+// acknowledged, while the storage fails, before and after a flush, while totals are saved and batches come. The batch that was not acknowledged comes again.
 func TestTotalsSurviveKills(t *testing.T) {
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(31, seed))
@@ -112,6 +143,7 @@ func TestTotalsSurviveKills(t *testing.T) {
 			c.telemetry.builder.Shutdown()
 		}
 		c := start()
+		var save slowSave
 		var calls, tools, tokens, id uint64
 		for range 60 {
 			td := ptrace.NewTraces()
@@ -139,16 +171,24 @@ func TestTotalsSurviveKills(t *testing.T) {
 				store.lie = func() bool { return rng.IntN(3) == 0 }
 				err := c.ConsumeTraces(t.Context(), td)
 				acknowledged = err == nil && rng.IntN(3) > 0
-				if rng.IntN(4) == 0 {
-					_ = c.flush(t.Context(), false)
+				if rng.IntN(2) == 0 {
+					save.goOn(t, rng, c.shell)
+				}
+				flush := rng.IntN(8) == 0
+				if flush {
+					save.end(t)
 				}
 				store.fail, store.lie = nil, nil
-				if rng.IntN(4) == 0 {
+				if flush {
+					_ = c.flush(t.Context(), false)
+				}
+				if rng.IntN(8) == 0 {
 					kill(c)
-					c = start()
+					c, save = start(), slowSave{}
 				}
 			}
 		}
+		save.end(t)
 		require.NoError(t, c.Shutdown(t.Context()))
 		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
 		require.Equal(t, 1, store.closed)
@@ -288,6 +328,63 @@ func TestHalvesOfCallsInConcurrentBatchesSurviveKills(t *testing.T) {
 	require.NoError(t, c.Shutdown(t.Context()))
 	count, _, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricOperationDuration)
 	assert.EqualValues(t, lives*calls, count)
+}
+
+// TestSavesWhileBatchesCome saves again and again while several goroutines send batches, then kills.
+func TestSavesWhileBatchesCome(t *testing.T) {
+	const senders, batches, size = 3, 40, 20
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	cfg.InitialZero = InitialZeroOff
+	cfg.Traces.Enabled, cfg.Threads.Enabled, cfg.Traces.MaxOpen = true, true, 30
+	sink := &consumertest.MetricsSink{}
+	start := func() *tracesToMetrics {
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), host))
+		return c
+	}
+	batch := func(sender, n int) ptrace.Traces {
+		td := ptrace.NewTraces()
+		spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+		for i := range size {
+			chat(fmt.Sprint(sender, n%7, i)).ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).CopyTo(spans.AppendEmpty())
+			spans.At(i).SetTraceID(pcommon.TraceID{1, byte(sender), byte(n), byte(i / 3)})
+			spans.At(i).SetSpanID(scriptID(uint64(i + 1)))
+		}
+		return td
+	}
+	c := start()
+	var sending sync.WaitGroup
+	for sender := range senders {
+		sending.Go(func() {
+			for n := range batches {
+				assert.NoError(t, c.ConsumeTraces(context.Background(), batch(sender, n)))
+			}
+		})
+	}
+	sent := make(chan struct{})
+	go func() { sending.Wait(); close(sent) }()
+	for over := false; !over; {
+		select {
+		case <-sent:
+			over = true
+		default:
+		}
+		require.NoError(t, c.keeper.save(t.Context(), c.metrics.single))
+	}
+	for sender := range senders {
+		require.NoError(t, c.ConsumeTraces(t.Context(), batch(sender, batches)))
+	}
+	die(c.shell)
+	c = start()
+	for sender := range senders { // the last ones come again
+		require.NoError(t, c.ConsumeTraces(t.Context(), batch(sender, batches)))
+	}
+	require.NoError(t, c.Shutdown(t.Context()))
+	md := sink.AllMetrics()[len(sink.AllMetrics())-1]
+	count, _, _ := histogramOf(md, llmmetrics.MetricOperationDuration)
+	assert.EqualValues(t, senders*(batches+1)*size, count)
 }
 
 // TestFailingStorageDoesNotFillMemory lets the storage fail for as long as it takes many batches to come that nobody sends

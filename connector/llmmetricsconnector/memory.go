@@ -6,12 +6,16 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// spanMemory is what is remembered of spans, as the keeper keeps it. Nothing may change it meanwhile.
+// spanMemory is what is remembered of spans, as the keeper keeps it.
 type spanMemory struct {
 	nesting    *nesting
 	suspects   *suspects
 	traces     *traceTable // nil when neither traces nor threads are measured
 	dimensions []string
+
+	// A copy that is under way.
+	marks *nestingSets
+	open  codec
 }
 
 // shape is what open traces depend on.
@@ -19,17 +23,33 @@ func (m *spanMemory) shape() string {
 	return strings.Join(m.dimensions, "\x00") + "\x00\x00" + strings.Join(m.traces.attributes, "\x00")
 }
 
-func (m *spanMemory) appendTo(to []byte) []byte {
-	to = m.nesting.appendTo(to)
-	to = m.suspects.appendTo(to)
-	if m.traces == nil {
-		return to
+// stepSize is how many things one step of a copy takes: a step takes well less than a millisecond.
+const stepSize = 32
+
+func (m *spanMemory) cut() {
+	if m.marks == nil {
+		m.marks = new(nestingSets)
 	}
-	c := &codec{buf: to}
-	shape := m.shape()
-	c.text(&shape)
-	m.traces.code(c)
-	return c.buf
+	m.nesting.copyTo(m.marks)
+	m.suspects.cut()
+	if m.traces != nil {
+		m.open = codec{}
+		shape := m.shape()
+		m.open.text(&shape)
+		m.traces.cut(&m.open)
+	}
+}
+
+func (m *spanMemory) step() bool {
+	return m.suspects.step() && (m.traces == nil || m.traces.step())
+}
+
+func (m *spanMemory) appendTo(to []byte) []byte {
+	to = m.marks.appendTo(to)
+	to = m.suspects.appendTo(to)
+	to = append(to, m.open.buf...)
+	m.open = codec{}
+	return to
 }
 
 func (m *spanMemory) restore(from []byte) bool {
@@ -45,8 +65,8 @@ func (m *spanMemory) restore(from []byte) bool {
 	if c.text(&shape); shape != m.shape() {
 		return !c.failed // of another configuration, as are the totals
 	}
-	m.traces.code(c)
-	return !c.failed && len(c.buf) == 0
+	m.traces.restore(c)
+	return !c.failed
 }
 
 func (m *spanMemory) replay(memory []byte) bool {
@@ -172,141 +192,5 @@ func (t *threadTable) forget(key threadKey) {
 	if th := t.open[key]; th != nil {
 		delete(t.open, key)
 		t.order.remove(th)
-	}
-}
-
-// code writes or reads all that is open.
-func (t *traceTable) code(c *codec) {
-	seen := uint64(t.seen)
-	c.uint(&seen)
-	t.seen = pcommon.Timestamp(seen)
-
-	var traces []*openTrace
-	for _, l := range []*traceOrder{&t.rooted, &t.others} {
-		for tr := l.front; tr != nil; tr = tr.place.next {
-			traces = append(traces, tr)
-		}
-	}
-	open := len(traces)
-	traces = append(traces, t.full...)
-	open = c.length(open)
-	for i := range c.length(len(traces)) {
-		tr := &openTrace{}
-		if !c.reading {
-			tr = traces[i]
-		}
-		if c.trace(tr, t.attributes); !c.reading {
-			continue
-		}
-		if c.failed {
-			return
-		}
-		if t.threads != nil && tr.thread != (threadID{}) {
-			t.threads.waiting[tr.thread]++
-		}
-		if i >= open {
-			t.full = append(t.full, tr)
-			continue
-		}
-		t.open[tr.id] = tr
-		t.orderOf(tr).push(tr)
-	}
-
-	ring := append(t.closed.ring[t.closed.next:len(t.closed.ring):len(t.closed.ring)], t.closed.ring[:t.closed.next]...)
-	for i := range c.length(len(ring)) {
-		var id pcommon.TraceID
-		if !c.reading {
-			id = ring[i]
-		}
-		if c.raw(id[:]); c.reading && !c.failed && !t.closed.has(id) {
-			t.closed.add(id)
-		}
-	}
-
-	var threads []*openThread
-	if t.threads != nil {
-		for th := t.threads.order.front; th != nil; th = th.place.next {
-			threads = append(threads, th)
-		}
-	}
-	for i := range c.length(len(threads)) {
-		th := &openThread{}
-		if !c.reading {
-			th = threads[i]
-		}
-		c.thread(th, t.attributes)
-		if c.reading && !c.failed && t.threads != nil && t.threads.open[th.key] == nil {
-			t.threads.open[th.key] = th
-			t.threads.order.push(th)
-		}
-	}
-}
-
-func (c *codec) time(v *pcommon.Timestamp) {
-	n := uint64(*v)
-	c.uint(&n)
-	*v = pcommon.Timestamp(n)
-}
-
-func (c *codec) trace(tr *openTrace, attributes []string) {
-	c.raw(tr.id[:])
-	c.period(&tr.start, &tr.end)
-	c.time(&tr.seen)
-	flags := uint64(tr.why) << 4
-	for i, is := range []bool{tr.rooted, tr.genAI, tr.threadOfRoot, tr.first.resource != pcommon.Map{}} {
-		if is {
-			flags |= 1 << i
-		}
-	}
-	c.uint(&flags)
-	tr.rooted, tr.genAI, tr.threadOfRoot, tr.why = flags&1 != 0, flags&2 != 0, flags&4 != 0, traceEnd(flags>>4)
-	if tr.why >= traceEnds || flags&8 == 0 && flags&3 != 0 {
-		c.fail()
-		return
-	}
-	if flags&8 != 0 {
-		c.traceSpan(&tr.first, attributes)
-		tr.first.trace = tr.id
-	}
-	for _, v := range []*int64{&tr.modelCalls, &tr.toolCalls, &tr.input, &tr.output, &tr.cost} {
-		c.int(v)
-	}
-	c.raw(tr.thread[:])
-	n := c.length(len(tr.links))
-	if c.reading {
-		if n > maxTraceSpans || n > len(c.buf)/2 {
-			c.fail()
-			return
-		}
-		tr.links = make([]traceLink, n)
-	}
-	// Most spans have the parent of the one before.
-	var last uint64
-	for i := range tr.links {
-		l := &tr.links[i]
-		c.word(&l.span)
-		l.parent ^= last
-		c.uint(&l.parent)
-		l.parent ^= last
-		last = l.parent
-	}
-}
-
-func (c *codec) word(v *uint64) {
-	var b pcommon.SpanID
-	for i := range b {
-		b[i] = byte(*v >> (8 * i))
-	}
-	c.raw(b[:])
-	*v = spanKey(b)
-}
-
-func (c *codec) thread(th *openThread, attributes []string) {
-	c.raw(th.trace[:])
-	c.turn(&th.turn, attributes)
-	c.int(&th.turns)
-	c.time(&th.seen)
-	if c.reading {
-		th.first.trace = th.trace
 	}
 }

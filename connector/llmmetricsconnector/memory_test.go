@@ -73,12 +73,18 @@ func testOpenTracesSurviveKills(t *testing.T, seed uint64) {
 	reference, killed := start(&peaceful, want), start(cfg, got)
 
 	kills := 0
+	var save slowSave
 	var waiting []ptrace.Span
 	for range 50 {
 		time.Sleep(time.Duration(rng.IntN(40)) * time.Second)
 		// What is noted last is the time up to which the connector was there.
 		require.NoError(t, reference.flush(t.Context(), false))
-		require.NoError(t, killed.flush(t.Context(), false))
+		save.goOn(t, rng, killed.shell)
+		killed.finish(t.Context(), now(), false)
+		if save.under == nil || rng.IntN(4) == 0 {
+			save.end(t)
+			require.NoError(t, killed.flush(t.Context(), false))
+		}
 		spans, _, _ := g.turn([]string{"", "a", "b", "c", "d"}[rng.IntN(5)], time.Now())
 		waiting = append(waiting, spans...)
 		rng.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
@@ -88,16 +94,19 @@ func testOpenTracesSurviveKills(t *testing.T, seed uint64) {
 		require.NoError(t, reference.ConsumeTraces(t.Context(), td))
 		for acknowledged := false; !acknowledged; {
 			store.fail = func() bool { return rng.IntN(3) == 0 }
+			store.lie = store.fail
 			err := killed.ConsumeTraces(t.Context(), td)
-			store.fail = nil
 			acknowledged = err == nil && rng.IntN(3) > 0
-			if rng.IntN(3) == 0 {
+			save.goOn(t, rng, killed.shell)
+			store.fail, store.lie = nil, nil
+			if rng.IntN(4) == 0 {
 				die(killed.shell)
-				killed = start(cfg, got)
+				killed, save = start(cfg, got), slowSave{}
 				kills++
 			}
 		}
 	}
+	save.end(t)
 	// Whatever is left becomes complete.
 	require.NoError(t, reference.ConsumeTraces(t.Context(), tracesOf(waiting)))
 	require.NoError(t, killed.ConsumeTraces(t.Context(), tracesOf(waiting)))
@@ -167,6 +176,41 @@ func TestTimeInBetweenIsNotIdle(t *testing.T) {
 	})
 }
 
+// TestTwinsAreKnownAcrossKills sends the two spans of a call, one before a save and two kills, one after.
+func TestTwinsAreKnownAcrossKills(t *testing.T) {
+	for first := range 2 {
+		store := &memory{values: map[string][]byte{}}
+		cfg, host := storing(store)
+		cfg.InitialZero = InitialZeroOff
+		sink := &consumertest.MetricsSink{}
+		start := func() *tracesToMetrics {
+			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+			require.NoError(t, err)
+			require.NoError(t, c.Start(t.Context(), host))
+			return c
+		}
+		half := func(n int) ptrace.Traces {
+			td := chat("gpt")
+			span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(pcommon.SpanID{byte(n + 1)})
+			span.SetParentSpanID(pcommon.SpanID{byte(n)}) // the outer one has none
+			return td
+		}
+		c := start()
+		require.NoError(t, c.ConsumeTraces(t.Context(), half(first)))
+		for range 2 {
+			require.NoError(t, c.flush(t.Context(), false))
+			die(c.shell)
+			c = start()
+		}
+		require.NoError(t, c.ConsumeTraces(t.Context(), half(1-first)))
+		require.NoError(t, c.Shutdown(t.Context()))
+		count, _, _ := histogramOf(sink.AllMetrics()[len(sink.AllMetrics())-1], llmmetrics.MetricOperationDuration)
+		assert.EqualValues(t, 1, count)
+	}
+}
+
 // TestScoresSurviveKills is TestTotalsSurviveKills for the results of evaluations.
 func TestScoresSurviveKills(t *testing.T) {
 	for seed := range uint64(6) {
@@ -182,6 +226,7 @@ func TestScoresSurviveKills(t *testing.T) {
 			return c
 		}
 		c := start()
+		var save slowSave
 		results, sum := 0, 0.0
 		for i := range 30 {
 			ld := plog.NewLogs()
@@ -200,18 +245,22 @@ func TestScoresSurviveKills(t *testing.T) {
 			}
 			for acknowledged := false; !acknowledged; {
 				store.fail = func() bool { return rng.IntN(3) == 0 }
+				store.lie = store.fail
 				err := c.ConsumeLogs(t.Context(), ld)
-				store.fail = nil
 				acknowledged = err == nil && rng.IntN(3) > 0
+				save.goOn(t, rng, c.shell)
+				store.fail, store.lie = nil, nil
 				if rng.IntN(4) == 0 {
+					save.end(t)
 					_ = c.flush(t.Context(), false)
 				}
 				if rng.IntN(4) == 0 {
 					die(c.shell)
-					c = start()
+					c, save = start(), slowSave{}
 				}
 			}
 		}
+		save.end(t)
 		require.NoError(t, c.Shutdown(t.Context()))
 		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
 		md := sink.AllMetrics()[len(sink.AllMetrics())-1]
@@ -237,6 +286,15 @@ func TestSignalsDoNotShareWhatIsStored(t *testing.T) {
 	assert.Equal(t, []string{"", "logs"}, names)
 }
 
+// openIn is a copy of all that is open.
+func openIn(t *traceTable) []byte {
+	c := codec{}
+	t.cut(&c)
+	for !t.step() {
+	}
+	return c.buf
+}
+
 func FuzzMemory(f *testing.F) {
 	cfg := createDefaultConfig().(*Config)
 	cfg.Traces.Enabled, cfg.Threads.Enabled = true, true
@@ -254,9 +312,7 @@ func FuzzMemory(f *testing.F) {
 	require.NoError(f, err)
 	m := c.memory.(*spanMemory)
 	add := func(n *note) {
-		c := codec{}
-		m.traces.code(&c)
-		f.Add(c.buf, n.memory.buf)
+		f.Add(openIn(m.traces), n.memory.buf)
 	}
 	var batch, end note
 	c.spans.read(tracesOf(spans), 1, &batch)
@@ -266,16 +322,15 @@ func FuzzMemory(f *testing.F) {
 	f.Fuzz(func(t *testing.T, traces, note []byte) {
 		m := fresh()
 		state := codec{buf: traces, reading: true}
-		m.traces.code(&state)
+		m.traces.restore(&state)
 		if state.failed {
 			m = fresh()
 		}
 		_ = m.replay(note)
 		m.resume(1 << 60)
-		again, back := codec{}, fresh()
-		m.traces.code(&again)
-		state = codec{buf: again.buf, reading: true}
-		back.traces.code(&state)
+		back := fresh()
+		state = codec{buf: openIn(m.traces), reading: true}
+		back.traces.restore(&state)
 		require.False(t, state.failed)
 		var obs llmmetrics.Observation
 		done := m.traces.take(1<<60, true)
@@ -355,9 +410,7 @@ func BenchmarkOpenTraces(b *testing.B) {
 	}
 	size := 0
 	for b.Loop() {
-		state := codec{}
-		m.traces.code(&state)
-		size = len(state.buf)
+		size = len(openIn(m.traces))
 	}
 	b.ReportMetric(float64(size)/float64(cfg.Traces.MaxOpen), "B/trace")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*cfg.Traces.MaxOpen), "ns/trace")

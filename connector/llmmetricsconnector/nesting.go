@@ -16,12 +16,13 @@ import (
 // It holds a fixed number of marks, the oldest are forgotten. Whoever calls a method that marks must hold mu, once
 // for a whole batch: then a batch that comes twice at the same time is counted once too.
 type nesting struct {
-	sets [nestingSets]nestingSet // first, so that each is one cache line
+	sets nestingSets // first, so that each is one cache line
 	mu   sync.Mutex
 	read uint64
 }
 
-const nestingSets = 1 << 14 // of 8 marks each, a megabyte: after an outage many spans come between a call and its twin
+// nestingSets are a megabyte: after an outage many spans come between a call and its twin.
+type nestingSets [1 << 14]nestingSet
 
 // nestingSet is one cache line: the marks whose hashes fall here, replaced in turn. Whose turn it is, the marks
 // tell themselves: each round over the places writes the other value of the bit lap.
@@ -183,11 +184,18 @@ func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) 
 	return k.verdict
 }
 
+// copyTo copies all marks, a megabyte at once: that takes a tenth of a millisecond.
+func (n *nesting) copyTo(marks *nestingSets) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	*marks = n.sets
+}
+
 // appendTo appends all marks.
-func (n *nesting) appendTo(to []byte) []byte {
-	for i := range n.sets {
-		for j := range n.sets[i] {
-			to = binary.LittleEndian.AppendUint64(to, uint64(n.sets[i][j]))
+func (s *nestingSets) appendTo(to []byte) []byte {
+	for i := range s {
+		for j := range s[i] {
+			to = binary.LittleEndian.AppendUint64(to, uint64(s[i][j]))
 		}
 	}
 	return to
@@ -195,7 +203,7 @@ func (n *nesting) appendTo(to []byte) []byte {
 
 // restore takes the marks from the front and returns what follows them.
 func (n *nesting) restore(from []byte) (rest []byte, ok bool) {
-	if len(from) < 8*8*nestingSets {
+	if len(from) < 8*8*len(n.sets) {
 		return nil, false
 	}
 	for i := range n.sets {
@@ -207,7 +215,7 @@ func (n *nesting) restore(from []byte) (rest []byte, ok bool) {
 	return from, true
 }
 
-func (n *nesting) set(f fingerprint) *nestingSet { return &n.sets[f>>4%nestingSets] }
+func (n *nesting) set(f fingerprint) *nestingSet { return &n.sets[f>>4%fingerprint(len(n.sets))] }
 
 // roles are those that are marked.
 func (s *nestingSet) roles(f fingerprint) uint64 {

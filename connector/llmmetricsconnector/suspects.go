@@ -1,6 +1,7 @@
 package llmmetricsconnector
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/fnv"
 	"slices"
@@ -22,6 +23,9 @@ type suspects struct {
 
 	kept []uint64            // fingerprints of suspects, the oldest first
 	set  map[uint64]struct{} // the same; not written after the start
+
+	copy    []byte // of last, of a cut
+	sources uint64 // in it
 }
 
 type lastBatch struct {
@@ -118,25 +122,39 @@ func (s *suspects) started() {
 	s.kept = kept
 }
 
-// appendTo appends all that has to outlast the collector.
+// cut begins a copy of all that has to outlast the collector, as it is now.
+func (s *suspects) cut() {
+	s.copy, s.sources = nil, 0
+	s.order.cut(func(b *lastBatch) {
+		s.copy = binary.LittleEndian.AppendUint64(s.copy, b.source)
+		s.copy = binary.AppendUvarint(s.copy, b.place.at)
+		s.copy = appendWords(s.copy, b.spans)
+		s.sources++
+	})
+}
+
+// step goes on with the copy and reports whether it is complete.
+func (s *suspects) step() bool { return s.order.step(stepSize) }
+
+// appendTo appends the copy.
 func (s *suspects) appendTo(to []byte) []byte {
-	list := func(spans []uint64) {
-		to = binary.AppendUvarint(to, uint64(len(spans)))
-		for _, span := range spans {
-			to = binary.LittleEndian.AppendUint64(to, span)
-		}
-	}
-	list(s.kept)
-	to = binary.AppendUvarint(to, uint64(len(s.last)))
-	for b := s.order.front; b != nil; b = b.place.next {
-		to = binary.LittleEndian.AppendUint64(to, b.source)
-		list(b.spans)
+	to = appendWords(to, s.kept)
+	to = append(binary.AppendUvarint(to, s.sources), s.copy...)
+	s.copy = nil
+	return to
+}
+
+func appendWords(to []byte, words []uint64) []byte {
+	to = binary.AppendUvarint(to, uint64(len(words)))
+	for _, word := range words {
+		to = binary.LittleEndian.AppendUint64(to, word)
 	}
 	return to
 }
 
 // restore takes them from the front and returns what follows them.
 func (s *suspects) restore(from []byte) (rest []byte, ok bool) {
+	ok = true
 	number := func() (n uint64) {
 		n, used := binary.Uvarint(from)
 		if ok = ok && used > 0; ok {
@@ -150,15 +168,25 @@ func (s *suspects) restore(from []byte) (rest []byte, ok bool) {
 		}
 		return v
 	}
-	ok = true
-	for n := number(); n > 0 && ok; n-- {
-		s.kept = append(s.kept, word())
-	}
-	for sources := number(); sources > 0 && ok; sources-- {
-		s.batch++
-		source := word()
+	words := func() (list []uint64) {
 		for n := number(); n > 0 && ok; n-- {
-			s.add(source, word())
+			list = append(list, word())
+		}
+		return list
+	}
+	s.kept = words()
+	var batches []*lastBatch
+	for n := number(); n > 0 && ok; n-- {
+		b := &lastBatch{source: word()}
+		b.place.at = number()
+		b.spans = words()
+		batches = append(batches, b)
+	}
+	slices.SortFunc(batches, func(a, b *lastBatch) int { return cmp.Compare(a.place.at, b.place.at) })
+	for _, b := range batches {
+		s.batch++
+		for _, span := range b.spans {
+			s.add(b.source, span)
 		}
 	}
 	return from, ok

@@ -152,9 +152,9 @@ func (t *threadTable) add(n *turn, now pcommon.Timestamp) {
 }
 
 func (t *threadTable) close(th *openThread, why traceEnd, done *finished) {
-	th.why = why
-	delete(t.open, th.key)
 	t.order.remove(th)
+	delete(t.open, th.key)
+	th.why = why
 	done.threads = append(done.threads, th)
 	done.changes = append(done.changes, threadChange{end: th.key})
 }

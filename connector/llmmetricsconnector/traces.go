@@ -31,6 +31,7 @@ type traceTable struct {
 	late    int64        // spans that came after their trace was closed
 	seen    pcommon.Timestamp
 	threads *threadTable // nil when threads are not measured
+	copied  tableCut
 }
 
 // traceEnd says why a trace was closed.
@@ -111,7 +112,7 @@ func newTraceTable(cfg *Config) *traceTable {
 	if cfg.Threads.Enabled {
 		t.threads = newThreadTable(cfg)
 	}
-	t.closed.limit = 4 * cfg.Traces.MaxOpen
+	t.closed.last.limit = 4 * cfg.Traces.MaxOpen
 	return t
 }
 
@@ -148,8 +149,8 @@ func (t *traceTable) add(spans []traceSpan, now pcommon.Timestamp) {
 				t.late++
 				continue
 			}
-			last.seen = now
 			t.orderOf(last).remove(last)
+			last.seen = now
 			t.orderOf(last).push(last)
 		}
 		rooted := last.rooted
@@ -203,12 +204,12 @@ func (t *traceTable) orderOf(tr *openTrace) *traceOrder {
 }
 
 func (t *traceTable) close(tr *openTrace, why traceEnd) *openTrace {
+	t.orderOf(tr).remove(tr)
+	delete(t.open, tr.id)
 	tr.why = why
 	if !tr.genAI {
 		tr.why = traceNotGenAI
 	}
-	delete(t.open, tr.id)
-	t.orderOf(tr).remove(tr)
 	t.closed.add(tr.id)
 	return tr
 }
@@ -435,10 +436,8 @@ func (tr *openTrace) depth() int64 {
 
 // closedTraces remembers the last traces that were closed.
 type closedTraces struct {
-	limit int
-	ids   map[pcommon.TraceID]struct{}
-	ring  []pcommon.TraceID
-	next  int
+	ids  map[pcommon.TraceID]struct{}
+	last recent[pcommon.TraceID]
 }
 
 func (c *closedTraces) has(id pcommon.TraceID) bool {
@@ -450,12 +449,8 @@ func (c *closedTraces) add(id pcommon.TraceID) {
 	if c.ids == nil {
 		c.ids = map[pcommon.TraceID]struct{}{}
 	}
-	if len(c.ring) < c.limit {
-		c.ring = append(c.ring, id)
-	} else {
-		delete(c.ids, c.ring[c.next])
-		c.ring[c.next] = id
-		c.next = (c.next + 1) % c.limit
+	if forgotten, full := c.last.add(id); full {
+		delete(c.ids, forgotten)
 	}
 	c.ids[id] = struct{}{}
 }

@@ -263,7 +263,7 @@ func TestTraceTable(t *testing.T) {
 			table.add([]traceSpan{span(byte(i+1), 0)}, at(0))
 		}
 		assert.Len(t, table.closed.ids, 8)
-		assert.Len(t, table.closed.ring, 8)
+		assert.Len(t, table.closed.last.items, 8)
 	})
 	t.Run("not GenAI", func(t *testing.T) {
 		table := tableOf(2)

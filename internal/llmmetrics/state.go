@@ -49,22 +49,23 @@ func (e *Engine) codeHead(c *codec, last pcommon.Timestamp, known []*resource) m
 		e.flusher.last = max(e.flusher.last, last)
 	}
 	byID := map[uint32]*resource{0: e.resources.other}
-	for range c.length(len(known)) {
+	for i := range c.length(len(known)) {
 		res := &resource{}
-		if !c.reading {
-			res, known = known[0], known[1:]
+		if !c.reading { // a copy, because recorders use the resource meanwhile
+			res.id, res.key = known[i].id, known[i].key
 		}
 		c.u32(&res.id)
 		c.text(&res.key)
-		if c.reading && labelsIn(res.key) != len(e.cfg.ResourceAttributes) {
+		if !c.reading {
+			continue
+		}
+		if labelsIn(res.key) != len(e.cfg.ResourceAttributes) {
 			c.buf, c.err = nil, errState
 			return nil
 		}
-		if c.reading {
-			byID[res.id] = res
-			e.resources.byKey[res.key] = res
-			e.resources.nextID = max(e.resources.nextID, res.id+1)
-		}
+		byID[res.id] = res
+		e.resources.byKey[res.key] = res
+		e.resources.nextID = max(e.resources.nextID, res.id+1)
 	}
 	return byID
 }
