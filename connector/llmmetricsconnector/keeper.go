@@ -2,10 +2,8 @@ package llmmetricsconnector
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"strconv"
 	"sync"
 
@@ -33,8 +31,11 @@ type keeper struct {
 	size      int      // of the notes in the storage
 	unwritten [][]byte // the notes before the next one that may not be there
 
-	// What the last save took.
-	memorySize, stateSize int
+	// Of the goroutine that saves.
+	saves                 uint64   // the number of the last one
+	pieces                []string // keys of what may be the totals
+	garbage               []string // keys to delete
+	memorySize, stateSize int      // of the last save
 }
 
 // kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called, and no
@@ -58,9 +59,6 @@ type kept interface {
 }
 
 const (
-	stateKey     = "state"
-	stateVersion = 5
-
 	// Bounds of the notes: reading them takes time at the next start.
 	maxNotes     = 1000
 	maxNotesSize = 4 << 20
@@ -94,24 +92,16 @@ var errDamaged = errors.New("the saved totals are damaged: delete them from the 
 // cannot be continued; the engine must then be replaced.
 func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommon.Timestamp) error {
 	defer k.memory.resume(now)
-	state, err := k.client.Get(ctx, stateKey)
-	if err != nil {
+	state, next, err := k.loadState(ctx)
+	switch {
+	case errors.Is(err, errDamaged):
+		return err
+	case err != nil:
 		return fmt.Errorf("reading the saved totals: %w", err)
-	}
-	if state == nil {
+	case state == nil:
 		return nil
 	}
-	if len(state) == 0 {
-		return errDamaged
-	}
-	if state[0] != stateVersion {
-		return fmt.Errorf("the saved totals have format %d, which this version does not know: use the version that saved them, or delete them from the storage to begin at zero", state[0])
-	}
-	next, used := binary.Uvarint(state[1:])
-	if used <= 0 {
-		return errDamaged
-	}
-	c := codec{buf: state[1+used:], reading: true}
+	c := codec{buf: state, reading: true}
 	var memory []byte
 	if c.bytes(&memory); c.failed || !k.memory.restore(memory) {
 		return errDamaged
@@ -207,71 +197,4 @@ func (k *keeper) due() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.next-k.first >= maxNotes || k.size >= maxNotesSize || len(k.unwritten) > 0
-}
-
-// save saves all totals and deletes the notes that are in them, in one write. Batches are counted and noted meanwhile. It
-// must not run beside another one or a flush of the engine.
-func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
-	s := k.begin(engine)
-	for !s.step() {
-		runtime.Gosched() // to whoever waits for the lock
-	}
-	return s.commit(ctx)
-}
-
-// saving is a save under way: of all totals as they were when it began.
-type saving struct {
-	keeper *keeper
-	totals *llmmetrics.Cut
-
-	first, next uint64 // the notes that are in them
-	unwritten   int    // the last ones of these, which may be written later
-	size        int    // of the others
-}
-
-func (k *keeper) begin(engine *llmmetrics.Engine) *saving {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.memory.cut()
-	return &saving{
-		keeper: k, totals: engine.Cut(),
-		first: k.first, next: k.next, unwritten: len(k.unwritten), size: k.size,
-	}
-}
-
-// step goes on with the copy and reports whether it is complete. Whoever waits for the lock waits for one step.
-func (s *saving) step() bool {
-	s.keeper.mu.Lock()
-	defer s.keeper.mu.Unlock()
-	return s.keeper.memory.step()
-}
-
-// commit writes what was copied.
-func (s *saving) commit(ctx context.Context) error {
-	k := s.keeper
-	// Grown step by step, a state of megabytes would leave several times its size as garbage.
-	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
-	k.memorySize = len(memory)
-	state := append(make([]byte, 0, max(k.stateSize+k.stateSize/8, len(memory)+1024)), stateVersion)
-	state = binary.AppendUvarint(state, s.next)
-	c := codec{buf: state}
-	c.bytes(&memory)
-	state = s.totals.AppendTo(c.buf)
-	k.stateSize = len(state)
-	operations := []*storage.Operation{storage.SetOperation(stateKey, state)}
-	for n := s.first; n < s.next; n++ {
-		operations = append(operations, storage.DeleteOperation(noteKey(n)))
-	}
-	if err := k.client.Batch(ctx, operations...); err != nil {
-		return fmt.Errorf("storage: %w", err)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.first = s.next - uint64(s.unwritten) // these may have been written after they were deleted
-	k.size -= s.size
-	// What is left of them is in the totals.
-	if oldest := k.next - uint64(len(k.unwritten)); oldest < s.next {
-		k.unwritten = k.unwritten[s.next-oldest:]
-	}
-	return nil
 }

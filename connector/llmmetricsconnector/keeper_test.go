@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,10 +82,25 @@ func (m *memory) Close(context.Context) error {
 	return nil
 }
 
+// requireTidy expects the totals of one save and nothing else.
+func (m *memory) requireTidy(t *testing.T) {
+	t.Helper()
+	require.Contains(t, m.values, stateKey)
+	numbers := map[string]bool{}
+	for key := range m.values {
+		if key != stateKey {
+			parts := strings.Split(key, "/")
+			require.Equal(t, stateKey, parts[0], "notes are deleted")
+			numbers[parts[1]] = true
+		}
+	}
+	require.Len(t, numbers, 1, "former totals are deleted")
+}
+
 // slowSave is a save that goes on bit by bit between other things. A flush must wait until it is over.
 type slowSave struct{ under *saving }
 
-func (s *slowSave) goOn(t *testing.T, rng *rand.Rand, c *shell) {
+func (s *slowSave) goOn(t *testing.T, rng *rand.Rand, c *shell, store *memory) {
 	switch {
 	case s.under == nil:
 		s.under = c.keeper.begin(c.metrics.single)
@@ -93,17 +108,23 @@ func (s *slowSave) goOn(t *testing.T, rng *rand.Rand, c *shell) {
 		s.under.step()
 		s.under.totals.Step(rng.IntN(3))
 	default:
-		s.end(t)
+		s.end(t, rng, store)
 	}
 }
 
-func (s *slowSave) end(t *testing.T) {
-	if s.under != nil {
-		for !s.under.step() {
-		}
-		_ = s.under.commit(t.Context()) // the storage may fail
-		s.under = nil
+// end lets the storage fail now and then: a save has many writes.
+func (s *slowSave) end(t *testing.T, rng *rand.Rand, store *memory) {
+	if s.under == nil {
+		return
 	}
+	fail, lie := store.fail, store.lie
+	store.fail = func() bool { return rng.IntN(20) == 0 }
+	store.lie = store.fail
+	for !s.under.step() {
+	}
+	_ = s.under.commit(t.Context())
+	s.under = nil
+	store.fail, store.lie = fail, lie
 }
 
 type storageHost map[component.ID]component.Component
@@ -172,11 +193,11 @@ func TestTotalsSurviveKills(t *testing.T) {
 				err := c.ConsumeTraces(t.Context(), td)
 				acknowledged = err == nil && rng.IntN(3) > 0
 				if rng.IntN(2) == 0 {
-					save.goOn(t, rng, c.shell)
+					save.goOn(t, rng, c.shell, store)
 				}
 				flush := rng.IntN(8) == 0
 				if flush {
-					save.end(t)
+					save.end(t, rng, store)
 				}
 				store.fail, store.lie = nil, nil
 				if flush {
@@ -188,9 +209,9 @@ func TestTotalsSurviveKills(t *testing.T) {
 				}
 			}
 		}
-		save.end(t)
+		save.end(t, rng, store)
 		require.NoError(t, c.Shutdown(t.Context()))
-		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
+		store.requireTidy(t)
 		require.Equal(t, 1, store.closed)
 
 		all := sink.AllMetrics()
@@ -231,49 +252,77 @@ func TestTotalsSurviveKills(t *testing.T) {
 	}
 }
 
-// TestWritesThatAreDoneButFail lets the storage do what it is asked to and say that it failed, once, at each write of a
-// history in turn: batches, of which those that were not acknowledged come again, and flushes that save, then a kill.
-func TestWritesThatAreDoneButFail(t *testing.T) {
-	const batches = 4
-	for at, done := 0, false; !done; at++ {
-		store := &memory{values: map[string][]byte{}}
-		cfg, host := storing(store)
-		cfg.InitialZero = InitialZeroOff
-		sink := &consumertest.MetricsSink{}
-		start := func() *tracesToMetrics {
-			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-			require.NoError(t, err)
-			require.NoError(t, c.Start(t.Context(), host))
-			return c
-		}
-		c := start()
-		writes := 0
-		store.lie = func() bool { writes++; return writes == at+1 }
-		for n := range batches {
-			td := chat(fmt.Sprint("model ", n)) // each is born, so each flush saves
-			span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
-			span.SetTraceID(pcommon.TraceID{1})
-			span.SetSpanID(scriptID(uint64(n + 1)))
-			for c.ConsumeTraces(t.Context(), td) != nil {
-				if n%2 == 0 { // a save comes in between
-					require.NoError(t, c.flush(t.Context(), false))
-				}
+// TestStorageFailsAtEachWrite goes through a history of batches, of which those that were not acknowledged come again, and
+// flushes that save, then a kill. At each write in turn the storage does what it is asked to and says that it failed, as when
+// the time runs out; or the kill comes before that write, or after it and before anything else is done.
+func TestStorageFailsAtEachWrite(t *testing.T) {
+	for _, fault := range []string{"done but failed", "kill before", "kill after"} {
+		t.Run(fault, func(t *testing.T) {
+			writes := testStorageFailsAt(t, "", 0)
+			require.Greater(t, writes, 20)
+			for at := range writes {
+				testStorageFailsAt(t, fault, at+1)
 			}
-			if n > 0 {
+		})
+	}
+}
+
+func testStorageFailsAt(t *testing.T, fault string, at int) (writes int) {
+	const batches = 3
+	store := &memory{values: map[string][]byte{}}
+	cfg, host := storing(store)
+	cfg.InitialZero = InitialZeroOff
+	sink := &consumertest.MetricsSink{}
+	start := func() *tracesToMetrics {
+		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
+		require.NoError(t, err)
+		require.NoError(t, c.Start(t.Context(), host))
+		return c
+	}
+	c := start()
+	dead := false
+	store.fail = func() bool {
+		writes++
+		dead = dead || fault == "kill before" && writes == at
+		if fault == "kill after" && writes == at+1 {
+			dead = true
+		}
+		return dead
+	}
+	store.lie = func() bool { return fault == "done but failed" && writes == at }
+	heal := func() {
+		if dead {
+			store.fail, store.lie = nil, nil
+			die(c.shell)
+			c, dead = start(), false
+		}
+	}
+	for n := range batches {
+		td := chat(fmt.Sprint("model ", n)) // each is born, so each flush saves
+		span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+		span.SetTraceID(pcommon.TraceID{1})
+		span.SetSpanID(scriptID(uint64(n + 1)))
+		for c.ConsumeTraces(t.Context(), td) != nil {
+			heal()
+			if n == 0 { // a save comes in between
 				require.NoError(t, c.flush(t.Context(), false))
 			}
 		}
-		done = writes <= at
-		store.lie = nil
-		for range 2 {
-			die(c.shell)
-			c = start()
+		if n > 0 {
+			require.NoError(t, c.flush(t.Context(), false))
+			heal()
 		}
-		require.NoError(t, c.Shutdown(t.Context()))
-		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
-		count, _, _ := histogramOf(sink.AllMetrics()[len(sink.AllMetrics())-1], llmmetrics.MetricOperationDuration)
-		require.EqualValues(t, batches, count, "write %d", at)
 	}
+	store.fail, store.lie = nil, nil
+	for range 2 {
+		die(c.shell)
+		c = start()
+	}
+	require.NoError(t, c.Shutdown(t.Context()))
+	store.requireTidy(t)
+	count, _, _ := histogramOf(sink.AllMetrics()[len(sink.AllMetrics())-1], llmmetrics.MetricOperationDuration)
+	require.EqualValues(t, batches, count, "write %d", at)
+	return writes
 }
 
 // TestHalvesOfCallsInConcurrentBatchesSurviveKills sends the two spans of each call in batches of their own, at the same
@@ -451,14 +500,27 @@ func TestStorageErrors(t *testing.T) {
 	require.EqualError(t, start(cfg, other), `storage: extension "memory" does not store anything: use one such as file_storage`)
 
 	require.NoError(t, start(cfg, host))
-	state := store.values[stateKey]
+	sound := maps.Clone(store.values)
+	head, last := sound[stateKey], ""
+	for key := range sound {
+		if key != stateKey && len(sound[key]) < pieceSize {
+			last = key
+		}
+	}
 	for name, damaged := range map[string][]byte{
-		"cut": state[:len(state)-1], "longer": append(bytes.Clone(state), 1), "short": state[:3], "version": append([]byte{9}, state[1:]...),
+		"cut": head[:len(head)-1], "longer": append(bytes.Clone(head), 1), "short": head[:1], "empty": {}, "version": append([]byte{9}, head[1:]...),
 	} {
 		store.values[stateKey] = damaged
 		require.Error(t, start(cfg, host), name)
 	}
-	store.values[stateKey] = state
+	store.values[stateKey] = head
+	for name, damaged := range map[string][]byte{
+		"gone": nil, "cut": sound[last][1:], "longer": append(bytes.Clone(sound[last]), 1), "other": make([]byte, len(sound[last])),
+	} {
+		store.values[last] = damaged
+		require.Error(t, start(cfg, host), name)
+	}
+	store.values = sound
 	require.NoError(t, start(cfg, host))
 
 	cfg.Dimensions = []Dimension{{Name: "tenant"}}

@@ -3,10 +3,8 @@ package llmmetricsconnector
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"regexp"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,10 +77,10 @@ func testOpenTracesSurviveKills(t *testing.T, seed uint64) {
 		time.Sleep(time.Duration(rng.IntN(40)) * time.Second)
 		// What is noted last is the time up to which the connector was there.
 		require.NoError(t, reference.flush(t.Context(), false))
-		save.goOn(t, rng, killed.shell)
+		save.goOn(t, rng, killed.shell, store)
 		killed.finish(t.Context(), now(), false)
 		if save.under == nil || rng.IntN(4) == 0 {
-			save.end(t)
+			save.end(t, rng, store)
 			require.NoError(t, killed.flush(t.Context(), false))
 		}
 		spans, _, _ := g.turn([]string{"", "a", "b", "c", "d"}[rng.IntN(5)], time.Now())
@@ -97,7 +95,7 @@ func testOpenTracesSurviveKills(t *testing.T, seed uint64) {
 			store.lie = store.fail
 			err := killed.ConsumeTraces(t.Context(), td)
 			acknowledged = err == nil && rng.IntN(3) > 0
-			save.goOn(t, rng, killed.shell)
+			save.goOn(t, rng, killed.shell, store)
 			store.fail, store.lie = nil, nil
 			if rng.IntN(4) == 0 {
 				die(killed.shell)
@@ -106,7 +104,7 @@ func testOpenTracesSurviveKills(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	save.end(t)
+	save.end(t, rng, store)
 	// Whatever is left becomes complete.
 	require.NoError(t, reference.ConsumeTraces(t.Context(), tracesOf(waiting)))
 	require.NoError(t, killed.ConsumeTraces(t.Context(), tracesOf(waiting)))
@@ -248,10 +246,10 @@ func TestScoresSurviveKills(t *testing.T) {
 				store.lie = store.fail
 				err := c.ConsumeLogs(t.Context(), ld)
 				acknowledged = err == nil && rng.IntN(3) > 0
-				save.goOn(t, rng, c.shell)
+				save.goOn(t, rng, c.shell, store)
 				store.fail, store.lie = nil, nil
 				if rng.IntN(4) == 0 {
-					save.end(t)
+					save.end(t, rng, store)
 					_ = c.flush(t.Context(), false)
 				}
 				if rng.IntN(4) == 0 {
@@ -260,9 +258,9 @@ func TestScoresSurviveKills(t *testing.T) {
 				}
 			}
 		}
-		save.end(t)
+		save.end(t, rng, store)
 		require.NoError(t, c.Shutdown(t.Context()))
-		require.Equal(t, []string{stateKey}, slices.Collect(maps.Keys(store.values)), "notes are deleted")
+		store.requireTidy(t)
 		md := sink.AllMetrics()[len(sink.AllMetrics())-1]
 		count, got, _ := histogramOf(md, "gen_ai.evaluation.score")
 		assert.Equal(t, uint64(results), count)
