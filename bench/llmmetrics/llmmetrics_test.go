@@ -18,7 +18,6 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
@@ -142,7 +141,7 @@ func (s subject) create(tb testing.TB, next consumer.Metrics) connector.Traces {
 	set := connectortest.NewNopSettings(s.factory.Type())
 	c, err := s.factory.CreateTracesToMetrics(context.Background(), set, cfg, next)
 	require.NoError(tb, err)
-	require.NoError(tb, c.Start(context.Background(), componenttest.NewNopHost()))
+	require.NoError(tb, c.Start(context.Background(), &memory{values: map[string][]byte{}}))
 	return c
 }
 
