@@ -18,8 +18,8 @@ import (
 // TestAClockThatIsAhead has a clock that is wrong, which the first answer tells, or much later something else does, if it is
 // no more than a look back finds anyway. A run is visible when it starts by the clock of LangSmith.
 func TestAClockThatIsAhead(t *testing.T) {
-	for _, ahead := range []time.Duration{10 * time.Second, 10 * time.Minute, 40 * time.Minute, 30 * time.Hour} {
-		for _, told := range []time.Duration{0, time.Millisecond, 10 * time.Minute, 3 * time.Hour} {
+	for _, ahead := range []time.Duration{10 * time.Minute, 40 * time.Minute, 30 * time.Hour} {
+		for _, told := range []time.Duration{time.Millisecond, 10 * time.Minute} {
 			if told > time.Second && ahead > 15*time.Minute { // by then what started meanwhile is done with
 				continue
 			}
