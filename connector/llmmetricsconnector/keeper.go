@@ -21,7 +21,8 @@ type keeper struct {
 	client storage.Client
 	memory kept
 
-	// mu is held while a batch is counted and noted: notes are in the order of what they tell. What a batch counts depends on the batches before it, so a kill between the two notes must never leave the later one.
+	// mu is held while a batch is counted and noted: notes are in the order of what they tell. What a batch counts depends
+	// on the batches before it, so a kill between the two notes must never leave the later one.
 	mu sync.Mutex
 
 	// Notes have numbers that never come again, and the saved totals hold the number of the first note that is not in them.
