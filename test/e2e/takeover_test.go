@@ -160,13 +160,14 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 			var pause sync.Once
 			var leader string
 			armed, paused, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			goOn := sync.OnceFunc(func() { close(release) })
+			t.Cleanup(goOn) // servers wait for their requests when they close
 			readers := map[string]*process{}
-			// hold pauses the leader, whose request is under way, and has the request wait.
-			hold := func() bool {
+			// hold pauses the reader whose request is under way, and reports whether that is to wait.
+			hold := func(reader string) bool {
 				held := false
 				pause.Do(func() {
-					held = true
-					c.read(func() { leader = c.leader })
+					held, leader = true, reader
 					assert.NoError(t, readers[leader].cmd.Process.Signal(syscall.SIGSTOP))
 					close(paused)
 				})
@@ -176,20 +177,22 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 				sink.refuse = func() bool {
 					select {
 					case <-armed:
-						hold() // the batch arrives, and the process does not hear of it yet
+						var reader string
+						c.read(func() { reader = c.leader })
+						hold(reader) // the batch arrives, and the process does not hear of it yet
 					default:
 					}
 					return false
 				}
 			} else {
-				c.onWrite = func(_ string, ops []wireOperation) {
+				c.onWrite = func(reader string, ops []wireOperation) {
 					select {
 					case <-armed:
 					default:
 						return
 					}
 					ofProject := func(op wireOperation) bool { return strings.Contains(op.Key, "project/") }
-					if slices.ContainsFunc(ops, ofProject) && hold() {
+					if slices.ContainsFunc(ops, ofProject) && hold(reader) {
 						<-release
 					}
 				}
@@ -209,11 +212,16 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 			next := readers[map[string]string{"a": "b", "b": "a"}[leader]]
 
 			before := spans()
+			defer func() {
+				if t.Failed() {
+					t.Logf("%d spans before the pause, %d now; the next leader:\n%s\nthe former one:\n%s", before, spans(), tail(next.output(), 20), tail(former.output(), 20))
+				}
+			}()
 			eventually(t, time.Minute, "the next one goes on", func() bool { return strings.Contains(next.output(), beginsToRead) && spans() > before+1500 })
 			var heads map[string]int64
 			var counts string
 			c.read(func() { heads, counts = maps.Clone(c.heads), c.state() })
-			close(release)
+			goOn()
 			require.NoError(t, former.cmd.Process.Signal(syscall.SIGCONT))
 			eventually(t, time.Minute, "the former leader stops", func() bool { return strings.Contains(former.output(), stopsReading) })
 
