@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,9 +24,7 @@ type scenario struct {
 	rate  float64       // of live runs a second: what they cost
 	past  time.Duration // how long they have been coming already, at most initial_lookback
 	every string        // collection_interval
-	// lookback is another one than the default.
-	lookback string
-	slim     bool // in the collector that has no more than this needs
+	slim  bool          // in the collector that has no more than this needs
 
 	perCore, cpu, rss float64 // goals; cpu in percent of a core, rss in MB
 }
@@ -47,7 +44,6 @@ var scenarios = []scenario{
 	{name: "3000 runs/s, v2, gzip", api: "v2", gzip: true, rate: 3000, every: "10s", cpu: 20},
 	{name: "3000 runs/s, v2, gzip, slim", api: "v2", gzip: true, rate: 3000, every: "10s", slim: true, cpu: 20, rss: 100},
 	{name: "3000 runs/s, v2, gzip, slim, 20 minutes later", api: "v2", gzip: true, rate: 3000, past: 20 * time.Minute, every: "10s", slim: true, cpu: 20, rss: 100},
-	{name: "3000 runs/s, v2, gzip, slim, lookback 5m, 10 minutes later", api: "v2", gzip: true, rate: 3000, past: 10 * time.Minute, every: "10s", lookback: "5m", slim: true, cpu: 20, rss: 100},
 	{name: "idle project", api: "v2", gzip: true, every: "10s", cpu: 0.5},
 }
 
@@ -71,7 +67,6 @@ receivers:
     api_version: %[2]s
     collection_interval: %[3]s
     initial_lookback: 1h
-    lookback: %[8]s
     capture_content: full
     storage: file_storage
 processors:
@@ -106,7 +101,7 @@ func (s scenario) measure(repo, profile string) (result, error) {
 	defer server.stop()
 	telemetry, pprof := freePort(), freePort()
 	path := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf(config, server.url, s.api, s.every, freePort(), telemetry, dir, pprof, cmp.Or(s.lookback, "15m"))
+	text := fmt.Sprintf(config, server.url, s.api, s.every, freePort(), telemetry, dir, pprof)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return result{}, err
 	}
