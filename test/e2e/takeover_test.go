@@ -217,7 +217,7 @@ func TestAPausedLeaderMovesNothing(t *testing.T) {
 					t.Logf("%d spans before the pause, %d now; the next leader:\n%s\nthe former one:\n%s", before, spans(), tail(next.output(), 20), tail(former.output(), 20))
 				}
 			}()
-			eventually(t, time.Minute, "the next one goes on", func() bool { return strings.Contains(next.output(), beginsToRead) && spans() > before+1500 })
+			eventually(t, 3*time.Minute, "the next one goes on", func() bool { return strings.Contains(next.output(), beginsToRead) && spans() > before+1500 })
 			var heads map[string]int64
 			var counts string
 			c.read(func() { heads, counts = maps.Clone(c.heads), c.state() })
