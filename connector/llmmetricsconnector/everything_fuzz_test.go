@@ -7,13 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-
-	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
 )
 
 // FuzzEverything sends spans with arbitrary attributes through everything that is optional. Nothing panics, no bound is
@@ -72,12 +69,7 @@ func FuzzEverything(f *testing.F) {
 			return nil
 		})
 		require.NoError(t, err)
-		start := func() *tracesToMetrics {
-			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, next)
-			require.NoError(t, err)
-			require.NoError(t, c.Start(t.Context(), storageHost{id: store}))
-			return c
-		}
+		start := func() *tracesToMetrics { return started(t, cfg, storageHost{id: store}, next) }
 		c := start()
 		td := ptrace.NewTraces()
 		rs := td.ResourceSpans().AppendEmpty()

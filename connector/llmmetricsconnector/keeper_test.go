@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/connector/connectortest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -140,6 +141,14 @@ func storing(m component.Component) (*Config, component.Host) {
 	return cfg, storageHost{id: m}
 }
 
+// started returns a connector that has started, with what the storage of the host has.
+func started(t testing.TB, cfg *Config, host component.Host, next consumer.Metrics) *tracesToMetrics {
+	c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, next)
+	require.NoError(t, err)
+	require.NoError(t, c.Start(t.Context(), host))
+	return c
+}
+
 // TestTotalsSurviveKills kills the connector at random moments: before a batch comes, after it was counted but not
 // acknowledged, while the storage fails, before and after a flush, while totals are saved and batches come. The batch that was not acknowledged comes again.
 func TestTotalsSurviveKills(t *testing.T) {
@@ -152,12 +161,7 @@ func TestTotalsSurviveKills(t *testing.T) {
 			cfg.Histogram.Type = HistogramExponential
 		}
 		sink := &consumertest.MetricsSink{}
-		start := func() *tracesToMetrics {
-			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-			require.NoError(t, err)
-			require.NoError(t, c.Start(t.Context(), host))
-			return c
-		}
+		start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 		kill := func(c *tracesToMetrics) {
 			c.stop()
 			<-c.stopped
@@ -273,12 +277,7 @@ func testStorageFailsAt(t *testing.T, fault string, at int) (writes int) {
 	cfg, host := storing(store)
 	cfg.InitialZero = InitialZeroOff
 	sink := &consumertest.MetricsSink{}
-	start := func() *tracesToMetrics {
-		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-		require.NoError(t, err)
-		require.NoError(t, c.Start(t.Context(), host))
-		return c
-	}
+	start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 	c := start()
 	dead := false
 	store.fail = func() bool {
@@ -335,10 +334,7 @@ func TestHalvesOfCallsInConcurrentBatchesSurviveKills(t *testing.T) {
 	sink := &consumertest.MetricsSink{}
 	start := func() *tracesToMetrics {
 		store.fail = nil
-		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-		require.NoError(t, err)
-		require.NoError(t, c.Start(t.Context(), host))
-		return c
+		return started(t, cfg, host, sink)
 	}
 	half := func(life, call, half int) ptrace.Traces {
 		td := chat("gpt")
@@ -387,12 +383,7 @@ func TestSavesWhileBatchesCome(t *testing.T) {
 	cfg.InitialZero = InitialZeroOff
 	cfg.Traces.Enabled, cfg.Threads.Enabled, cfg.Traces.MaxOpen = true, true, 30
 	sink := &consumertest.MetricsSink{}
-	start := func() *tracesToMetrics {
-		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-		require.NoError(t, err)
-		require.NoError(t, c.Start(t.Context(), host))
-		return c
-	}
+	start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 	batch := func(sender, n int) ptrace.Traces {
 		td := ptrace.NewTraces()
 		spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()

@@ -131,12 +131,7 @@ func TestTimeInBetweenIsNotIdle(t *testing.T) {
 			gotTraces, gotThreads := c.spans.traces.size()
 			assert.Equal(t, []int64{traces, threads}, []int64{gotTraces, gotThreads})
 		}
-		start := func() *tracesToMetrics {
-			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
-			require.NoError(t, err)
-			require.NoError(t, c.Start(t.Context(), host))
-			return c
-		}
+		start := func() *tracesToMetrics { return started(t, cfg, host, consumertest.NewNop()) }
 		g := conversations{rng: rand.New(rand.NewPCG(1, 1))}
 		done, _, _ := g.turn("a", time.Now())
 		half, _, _ := g.turn("b", time.Now())
@@ -181,12 +176,7 @@ func TestTwinsAreKnownAcrossKills(t *testing.T) {
 		cfg, host := storing(store)
 		cfg.InitialZero = InitialZeroOff
 		sink := &consumertest.MetricsSink{}
-		start := func() *tracesToMetrics {
-			c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-			require.NoError(t, err)
-			require.NoError(t, c.Start(t.Context(), host))
-			return c
-		}
+		start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 		half := func(n int) ptrace.Traces {
 			td := chat("gpt")
 			span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)

@@ -5,12 +5,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/otelcol-langsmith/otelcol-langsmith/connector/llmmetricsconnector/internal/metadata"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/genai"
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/llmmetrics"
 )
@@ -21,12 +19,7 @@ func TestBatchComesAgainMuchLater(t *testing.T) {
 	store := &memory{values: map[string][]byte{}}
 	cfg, host := storing(store)
 	sink := &consumertest.MetricsSink{}
-	start := func() *tracesToMetrics {
-		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-		require.NoError(t, err)
-		require.NoError(t, c.Start(t.Context(), host))
-		return c
-	}
+	start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 	kill := func(c *tracesToMetrics) {
 		c.stop()
 		<-c.stopped

@@ -172,12 +172,7 @@ func TestTracesBeyondTheBoundDoNotWaitForAFlush(t *testing.T) {
 	cfg.Threads.Enabled, cfg.Threads.MaxOpen = true, 5
 	cfg.InitialZero = InitialZeroOff
 	sink := &consumertest.MetricsSink{}
-	start := func() *tracesToMetrics {
-		c, err := newTracesToMetrics(connectortest.NewNopSettings(metadata.Type), cfg, sink)
-		require.NoError(t, err)
-		require.NoError(t, c.Start(t.Context(), host))
-		return c
-	}
+	start := func() *tracesToMetrics { return started(t, cfg, host, sink) }
 	c := start()
 	const each = 50
 	var senders sync.WaitGroup
