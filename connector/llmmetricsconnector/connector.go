@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
@@ -46,6 +47,10 @@ type shell struct {
 
 	refused      atomic.Bool // whether the last flush was
 	storageFails atomic.Bool
+
+	// totals is held by whatever must not run beside another of its kind: a flush of the engine, and that it was accepted,
+	// and a save. The next component is not waited for under it.
+	totals sync.Mutex
 
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -149,7 +154,7 @@ func (c *shell) Start(ctx context.Context, host component.Host) error {
 
 // keep continues the totals of a storage and keeps them there from now on.
 func (c *shell) keep(ctx context.Context, client storage.Client) error {
-	k := &keeper{client: client, memory: c.memory}
+	k := newKeeper(client, c.memory)
 	err := k.load(ctx, c.metrics.single, now())
 	if errors.Is(err, llmmetrics.ErrOtherConfig) {
 		c.logger.Warn("the saved totals are of another configuration and cannot be continued: totals begin at zero", zap.Error(err))
@@ -194,29 +199,76 @@ func (c *shell) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// run begins to flush.
+// run begins to flush, and with a storage to save between flushes.
 func (c *shell) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
 	c.stopped = make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { c.flushes(ctx) })
+	if c.keeper != nil {
+		running.Go(func() { c.saves(ctx) })
+	}
 	go func() {
-		defer close(c.stopped)
-		ticker := time.NewTicker(c.interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				c.flush(ctx, false)
-			case over := <-c.crowded:
-				if c.metrics.full() { // another consumer may have asked for the same
-					c.flush(ctx, false)
-				}
-				close(over)
-			}
-		}
+		running.Wait()
+		close(c.stopped)
 	}()
+}
+
+// flushes flushes until it is stopped.
+func (c *shell) flushes(ctx context.Context) {
+	ticker := time.NewTicker(c.interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			c.flush(ctx, false)
+		case over := <-c.crowded:
+			if c.metrics.full() { // another consumer may have asked for the same
+				c.flush(ctx, false)
+			}
+			close(over)
+		}
+	}
+}
+
+// savePause is how long saves between flushes pause after one that failed.
+const savePause = 5 * time.Second
+
+// saves saves totals whenever notes are too large, until it is stopped. Flushes cannot do it: much may come between two of
+// them, and one that waits for the next component lasts.
+func (c *shell) saves(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.keeper.crowded:
+		}
+		if c.saveFull(ctx) == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(savePause):
+		}
+	}
+}
+
+// saveFull saves totals, unless a flush has done so in between.
+func (c *shell) saveFull(ctx context.Context) error {
+	c.totals.Lock()
+	defer c.totals.Unlock()
+	if ctx.Err() != nil || !c.keeper.full() {
+		return nil
+	}
+	err := c.keeper.save(ctx, c.metrics.single)
+	if ctx.Err() == nil { // not when Shutdown broke it off
+		c.logStorage(err)
+	}
+	return err
 }
 
 // room waits until there is room for more windows of event time, and reports an error when there is none because the next
@@ -297,16 +349,13 @@ func (c *shell) flush(ctx context.Context, final bool) error {
 	if c.before != nil {
 		c.before(ctx, pcommon.NewTimestampFromTime(begin), final)
 	}
-	md, stats := c.metrics.flush(pcommon.NewTimestampFromTime(begin), final)
-	if k := c.keeper; k != nil && (stats.Born > 0 || k.due()) {
-		c.logStorage(k.save(ctx, c.metrics.single)) // before anything is told of what was born
-	}
+	md, stats := c.collect(ctx, pcommon.NewTimestampFromTime(begin), final)
 	var err error
 	if stats.Points > 0 {
 		err = c.next.ConsumeMetrics(ctx, md)
 	}
 	if err == nil {
-		c.metrics.accept()
+		c.accept()
 	}
 	c.refused.Store(err != nil)
 	c.telemetry.flush(ctx, c.metrics, stats, time.Since(begin), err)
@@ -318,6 +367,23 @@ func (c *shell) flush(ctx context.Context, final bool) error {
 		return c.flush(ctx, final)
 	}
 	return err
+}
+
+// collect turns totals into metrics, and saves them if what the metrics tell must not be forgotten, or notes are many.
+func (c *shell) collect(ctx context.Context, now pcommon.Timestamp, final bool) (pmetric.Metrics, llmmetrics.Stats) {
+	c.totals.Lock()
+	defer c.totals.Unlock()
+	md, stats := c.metrics.flush(now, final)
+	if k := c.keeper; k != nil && (stats.Born > 0 || k.due()) {
+		c.logStorage(k.save(ctx, c.metrics.single)) // before anything is told of what was born
+	}
+	return md, stats
+}
+
+func (c *shell) accept() {
+	c.totals.Lock()
+	defer c.totals.Unlock()
+	c.metrics.accept()
 }
 
 // logOverflow says once why series are missing, and which attribute is to blame.

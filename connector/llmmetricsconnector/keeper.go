@@ -30,9 +30,12 @@ type keeper struct {
 	first     uint64   // the oldest note that may be in the storage
 	next      uint64   // the number of the next note
 	size      int      // of the notes in the storage
+	room      int      // size from which totals should be saved
 	unwritten [][]byte // the notes before the next one that may not be there
 
-	// Of the goroutine that saves.
+	crowded chan struct{} // told when there is no room left
+
+	// Of the save under way.
 	saves                 uint64   // the number of the last one
 	pieces                []string // keys of what may be the totals
 	garbage               []string // keys to delete
@@ -60,13 +63,21 @@ type kept interface {
 }
 
 const (
-	// Bounds of the notes: reading them takes time at the next start.
-	maxNotes     = 1000
-	maxNotesSize = 4 << 20
+	// minRoom is what notes may have at least before totals are saved: about as much as is written then. Where totals are
+	// larger, notes may be as large as they, so that all saves together write no more than all notes do.
+	minRoom = 1 << 20
+	// maxNotes is how many there may be at a flush, however small: reading them takes time at the next start.
+	maxNotes = 1000
+	// noteKeySize is about what a note takes in a storage beside its content.
+	noteKeySize = 64
 
 	// maxUnwritten bounds what could not be noted: so few spans that nesting knows them all when they come again.
 	maxUnwritten = 1 << 20
 )
+
+func newKeeper(client storage.Client, memory kept) *keeper {
+	return &keeper{client: client, memory: memory, room: minRoom, crowded: make(chan struct{}, 1)}
+}
 
 // openStorage returns a client of the storage extension.
 func openStorage(ctx context.Context, host component.Host, connector, id component.ID, name string) (storage.Client, error) {
@@ -181,8 +192,14 @@ func (k *keeper) write(ctx context.Context, n *note) error {
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}
-	k.size += k.unwrittenSize()
+	k.size += k.unwrittenSize() + noteKeySize*len(k.unwritten)
 	k.unwritten = nil
+	if k.size >= k.room {
+		select {
+		case k.crowded <- struct{}{}:
+		default: // it was told already
+		}
+	}
 	return nil
 }
 
@@ -193,9 +210,16 @@ func (k *keeper) unwrittenSize() (size int) {
 	return size
 }
 
-// due reports whether there are so many notes that totals should be saved.
+// full reports whether notes are so large that totals should be saved at once.
+func (k *keeper) full() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.size >= k.room
+}
+
+// due reports whether there are so many notes that totals should be saved with a flush.
 func (k *keeper) due() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.next-k.first >= maxNotes || k.size >= maxNotesSize || len(k.unwritten) > 0
+	return k.next-k.first >= maxNotes || k.size >= k.room || len(k.unwritten) > 0
 }

@@ -149,6 +149,7 @@ func (s *saving) forget() {
 	defer k.mu.Unlock()
 	k.first = s.next - uint64(s.unwritten) // these may be written after they were deleted
 	k.size -= s.size
+	k.room = max(minRoom, k.stateSize)
 	if oldest := k.next - uint64(len(k.unwritten)); oldest < s.next {
 		k.unwritten = k.unwritten[s.next-oldest:]
 	}
