@@ -104,7 +104,8 @@ func (m *feedbackMemory) restore(from []byte) bool {
 
 func (m *feedbackMemory) replay(memory []byte) bool {
 	only := true
-	sound := readNote(memory, func(kind byte, _ pcommon.TraceID, c *codec) {
+	operation := func(byte, kin) { only = false }
+	sound := readNote(memory, operation, func(kind byte, _ pcommon.TraceID, c *codec) {
 		if kind != noteFeedback {
 			only = false
 			c.fail()

@@ -75,25 +75,21 @@ func (m *spanMemory) replay(memory []byte) bool {
 	now := pcommon.Timestamp(0)
 	one := make([]traceSpan, 1)
 	known := true
-	sound := readNote(memory, func(kind byte, trace pcommon.TraceID, c *codec) {
-		switch kind {
-		case noteFirst, noteModelCall, noteChild:
-			var span, parent pcommon.SpanID
-			c.raw(span[:])
-			c.raw(parent[:])
-			if kind != noteChild && !span.IsEmpty() {
-				counted = append(counted, sourced{source, uint64(fingerprintOf(trace, span))})
-			}
-			switch {
-			case c.failed:
-			case kind == noteFirst:
-				m.nesting.first(trace, span)
-			case kind == noteModelCall:
-				m.nesting.modelCall(trace, span, parent)
-			default:
-				m.nesting.hasChild(trace, parent)
-			}
+	operation := func(kind byte, k kin) {
+		if kind == noteChild {
+			m.nesting.announce(&kin{around: k.own, model: true})
 			return
+		}
+		if k.own != 0 {
+			counted = append(counted, sourced{source, uint64(k.own)})
+		}
+		if k.model {
+			m.nesting.announce(&k)
+		}
+		m.nesting.decide(&k)
+	}
+	sound := readNote(memory, operation, func(kind byte, trace pcommon.TraceID, c *codec) {
+		switch kind {
 		case noteTime:
 			n := uint64(0)
 			c.uint(&n)

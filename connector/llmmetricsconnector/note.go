@@ -16,18 +16,20 @@ type note struct {
 
 	trace pcommon.TraceID // of the last span
 
-	source  uint64    // of the spans at hand
-	told    bool      // memory tells it already
-	counted []sourced // the calls
+	source  uint64      // of the operations at hand
+	told    bool        // memory tells it already
+	around  fingerprint // of the last model call
+	counted []sourced   // the operations
 }
 
 // sourced is the fingerprint of a span, and where it comes from.
 type sourced struct{ source, span uint64 }
 
-// Kinds of changes of the memory in a note.
+// Kinds of changes of the memory in a note. Those of operations are in the low bits of a fingerprint, which are free.
 const (
-	noteFirst     byte = iota // a span that is no model call
-	noteModelCall             // a model call
+	noteFirst     byte = iota // an operation that is no model call
+	noteModelCall             // a model call; the span around it follows
+	noteSibling               // a model call with the same span around it as the one before
 	noteChild                 // a model call that has children, and so waits for its batch
 	noteSpan                  // a span of a trace
 	noteTrace                 // the end of a trace
@@ -35,9 +37,10 @@ const (
 	noteThread                // the end of a thread
 	noteTime                  // the time of those that follow
 	noteFeedback              // feedback
-	noteSource                // the source of the calls that follow
+	noteSource                // the source of the operations that follow
 
-	noteSameTrace = 0x80 // the trace is that of the change before
+	noteKind      = byte(markBits) // the bits of the kind
+	noteSameTrace = 0x80           // the trace is that of the change before
 )
 
 // change begins a change that is about a trace.
@@ -50,27 +53,43 @@ func (n *note) change(kind byte, trace pcommon.TraceID) {
 	n.memory.buf = append(append(n.memory.buf, kind), trace[:]...)
 }
 
-// from tells the source of the calls that follow.
+// from tells the source of the operations that follow.
 func (n *note) from(source uint64) {
 	if source != n.source {
 		n.source, n.told = source, false
 	}
 }
 
-func (n *note) call(kind byte, trace pcommon.TraceID, span, parent pcommon.SpanID) {
-	if n == nil {
+// operation notes what was decided about an operation, so that it is known again.
+func (n *note) operation(k *kin) {
+	if k.verdict == verdictRepeated || k.own == 0 && k.around == 0 {
 		return
 	}
 	if !n.told {
 		n.told = true
 		n.memory.buf = binary.AppendUvarint(append(n.memory.buf, noteSource), n.source)
 	}
-	if kind != noteChild && !span.IsEmpty() {
-		n.counted = append(n.counted, sourced{n.source, uint64(fingerprintOf(trace, span))})
+	if k.own != 0 {
+		n.counted = append(n.counted, sourced{n.source, uint64(k.own)})
 	}
-	n.change(kind, trace)
-	n.memory.raw(span[:])
-	n.memory.raw(parent[:])
+	if !k.model {
+		n.fingerprint(noteFirst, k.own)
+		return
+	}
+	if k.verdict == verdictOuter { // its child may be noted after it, or elsewhere
+		n.fingerprint(noteChild, k.own)
+	}
+	if k.around == n.around {
+		n.fingerprint(noteSibling, k.own)
+		return
+	}
+	n.around = k.around
+	n.fingerprint(noteModelCall, k.own)
+	n.fingerprint(0, k.around)
+}
+
+func (n *note) fingerprint(kind byte, f fingerprint) {
+	n.memory.buf = binary.LittleEndian.AppendUint64(n.memory.buf, uint64(f)|uint64(kind))
 }
 
 func (n *note) time(now pcommon.Timestamp) {
@@ -133,24 +152,46 @@ func (n *note) appendTo(to []byte) []byte {
 
 func (n *note) empty() bool { return len(n.memory.buf) == 0 && len(n.journal) == 0 }
 
-// readNote calls change with each change of the memory, and the trace that it is about. It reports whether the note is
-// sound.
-func readNote(memory []byte, change func(kind byte, trace pcommon.TraceID, c *codec)) bool {
+// readNote calls operation with each operation in the memory of a note, and change with each other change and the trace that
+// it is about. It reports whether the note is sound.
+func readNote(memory []byte, operation func(kind byte, k kin), change func(kind byte, trace pcommon.TraceID, c *codec)) bool {
 	c := &codec{buf: memory, reading: true}
-	var last pcommon.TraceID
+	var trace pcommon.TraceID
+	var around fingerprint
 	for len(c.buf) > 0 {
-		kind := c.buf[0]
-		c.buf = c.buf[1:]
-		switch kind &^ noteSameTrace {
-		case noteFirst, noteModelCall, noteChild, noteSpan, noteTrace, noteTurn:
-			if kind&noteSameTrace == 0 {
-				c.raw(last[:])
+		head := c.buf[0]
+		switch kind := head & noteKind; kind {
+		case noteFirst, noteModelCall, noteSibling, noteChild:
+			k := kin{own: c.fingerprint(), model: kind != noteFirst}
+			if kind == noteModelCall {
+				around = c.fingerprint()
 			}
-			kind &^= noteSameTrace
+			if kind == noteModelCall || kind == noteSibling {
+				k.around = around
+			}
+			if !c.failed {
+				operation(kind, k)
+			}
+			continue
 		}
-		change(kind, last, c)
+		c.buf = c.buf[1:]
+		kind := head
+		switch head &^ noteSameTrace {
+		case noteSpan, noteTrace, noteTurn:
+			if kind &^= noteSameTrace; kind == head {
+				c.raw(trace[:])
+			}
+		}
+		change(kind, trace, c)
 	}
 	return !c.failed
+}
+
+// fingerprint reads one that was noted.
+func (c *codec) fingerprint() fingerprint {
+	var f uint64
+	c.word(&f)
+	return fingerprint(f &^ markBits)
 }
 
 // Flags of spans in notes.

@@ -27,7 +27,7 @@ type saving struct {
 
 const (
 	stateKey     = "state" // names the pieces of the totals
-	stateVersion = 6
+	stateVersion = 7
 
 	// What a write of a save has at most, since batches wait for it that are noted meanwhile.
 	pieceSize  = 128 << 10

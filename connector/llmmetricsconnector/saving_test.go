@@ -85,7 +85,7 @@ func TestNotesStaySmallBetweenFlushes(t *testing.T) {
 		require.Positive(t, one)
 		calls := size
 		send := func() {
-			for range 4 * 2 * minRoom / one { // totals have a bit more than minRoom
+			for range 3 * minRoom / one {
 				require.NoError(t, c.ConsumeTraces(t.Context(), batch()))
 				calls += size
 				synctest.Wait()

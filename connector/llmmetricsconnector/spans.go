@@ -78,8 +78,8 @@ type batch struct {
 	counts    counts
 	recorders recorders
 	staged    []stagedOperation
-	ids       []spanIDs // of what is staged, when there is a note
-	source    uint64    // of the resource at hand, when there is a note
+	sources   []uint64 // of what is staged, when there is a note
+	source    uint64   // of the resource at hand, when there is a note
 	traces    []traceSpan
 	note      *note // nil when nothing is to be noted
 }
@@ -97,12 +97,6 @@ type stagedOperation struct {
 	recorder uint32 // index into recorders.used
 	staged   uint32 // number of the observation
 	traced   uint32 // index into batch.traces, when whole traces are measured
-}
-
-type spanIDs struct {
-	trace        pcommon.TraceID
-	span, parent pcommon.SpanID
-	source       uint64
 }
 
 // read adds all spans to the engine, and to the note unless it is nil. The spans, which came now, are not changed, and
@@ -232,7 +226,7 @@ func (r *spanReader) stage(b *batch, span ptrace.Span) {
 	op.traced = uint32(len(b.traces))
 	b.staged = append(b.staged, op)
 	if b.note != nil {
-		b.ids = append(b.ids, spanIDs{trace, id, span.ParentSpanID(), b.source})
+		b.sources = append(b.sources, b.source)
 	}
 }
 
@@ -246,9 +240,9 @@ func (r *spanReader) settle(b *batch) {
 			}
 		}
 	}
-	for i := range b.ids {
-		b.note.from(b.ids[i].source)
-		b.note.verdict(&b.staged[i].kin, &b.ids[i])
+	for i, source := range b.sources {
+		b.note.from(source)
+		b.note.operation(&b.staged[i].kin)
 	}
 	for i := range b.staged {
 		op := &b.staged[i]
@@ -272,23 +266,8 @@ func (r *spanReader) settle(b *batch) {
 			}
 		}
 	}
-	b.staged, b.ids = b.staged[:0], b.ids[:0]
+	b.staged, b.sources = b.staged[:0], b.sources[:0]
 	b.recorders.commit()
-}
-
-// verdict notes what was decided about an operation, so that it is known again.
-func (n *note) verdict(k *kin, ids *spanIDs) {
-	switch {
-	case k.verdict == verdictRepeated:
-	case !k.model:
-		n.call(noteFirst, ids.trace, ids.span, ids.parent)
-	case k.verdict == verdictOuter:
-		// Its child may be noted after it, or elsewhere.
-		n.call(noteChild, ids.trace, ids.span, ids.span)
-		fallthrough
-	default:
-		n.call(noteModelCall, ids.trace, ids.span, ids.parent)
-	}
 }
 
 // observe says what a call adds to the metrics, in an observation that is empty.
