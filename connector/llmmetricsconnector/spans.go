@@ -309,12 +309,9 @@ func observeFurther(call *genai.Call, obs *llmmetrics.Observation) {
 	}
 	obs.CacheReadTokens, obs.CacheWriteTokens, obs.ReasoningTokens = call.CacheReadTokens, call.CacheWriteTokens, call.ReasoningTokens
 	obs.Streamed = call.Streaming
-	if call.ErrorType == "" && call.OutputTokens > 0 && obs.Duration > 0 {
-		seconds := float64(obs.Duration) / 1e9
-		obs.OutputSpeed = float64(call.OutputTokens) / seconds
-		if obs.TimeToFirstChunk > 0 && call.OutputTokens > 1 {
-			obs.TimePerOutputToken = (seconds - obs.TimeToFirstChunk) / float64(call.OutputTokens-1)
-		}
+	if call.ErrorType == "" {
+		obs.OutputSpeed = llmmetrics.OutputSpeed(call.OutputTokens, obs.Duration)
+		obs.TimePerOutputToken = llmmetrics.TimePerOutputToken(call.OutputTokens, obs.Duration, obs.TimeToFirstChunk)
 	}
 }
 

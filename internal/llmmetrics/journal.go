@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 )
 
 // journal notes what a recorder commits, in few bytes: a key is written once and then named by its number, and of
@@ -142,15 +143,16 @@ func (c *codec) measures(m *measures) {
 				c.bits(v)
 			}
 		}
+		// derived is a number that most often follows from those before it, and then is not written.
+		derived := func(v *float64, from float64) {
+			if follows := part(*v != 0 && *v == from); !follows {
+				float(v)
+			} else if c.reading {
+				*v = from
+			}
+		}
 		for _, flag := range []*bool{&m.hasCost, &hasFurther, &further.streamed, &m.uncounted, &m.unestimated} {
 			*flag = part(*flag)
-		}
-		if part(further.finish != [len(FinishReasons)]uint8{}) && write {
-			for i := range further.finish {
-				n := uint64(further.finish[i])
-				c.u64(&n)
-				further.finish[i] = uint8(n)
-			}
 		}
 		if part(m.errorType != "") && write {
 			c.text(&m.errorType)
@@ -170,8 +172,22 @@ func (c *codec) measures(m *measures) {
 		for i := range further.parts {
 			number(&further.parts[i], 0)
 		}
-		float(&further.speed)
-		float(&further.perToken)
+		if hasFurther {
+			derived(&further.speed, OutputSpeed(m.outputTokens, m.duration))
+			derived(&further.perToken, TimePerOutputToken(m.outputTokens, m.duration, m.firstChunk))
+		}
+		for i := range further.finish {
+			if part(further.finish[i] == 1) {
+				further.finish[i] = 1
+			}
+		}
+		if part(slices.Max(further.finish[:]) > 1) && write {
+			for i := range further.finish {
+				n := uint64(further.finish[i])
+				c.u64(&n)
+				further.finish[i] = uint8(n)
+			}
+		}
 	}
 	if !c.reading {
 		pass(false)

@@ -89,3 +89,20 @@ type Observation struct {
 	TraceID pcommon.TraceID
 	SpanID  pcommon.SpanID
 }
+
+// OutputSpeed is the tokens a second of a call that took so many nanoseconds; zero when one of them is absent.
+func OutputSpeed(outputTokens, duration int64) float64 {
+	if outputTokens <= 0 || duration <= 0 {
+		return 0
+	}
+	return float64(outputTokens) / (float64(duration) / nano)
+}
+
+// TimePerOutputToken is the seconds that each token took after the first one, which took firstChunk seconds of a duration
+// in nanoseconds; zero when there is none or one of them is absent.
+func TimePerOutputToken(outputTokens, duration int64, firstChunk float64) float64 {
+	if outputTokens <= 1 || duration <= 0 || !(firstChunk > 0) {
+		return 0
+	}
+	return (float64(duration)/nano - firstChunk) / float64(outputTokens-1)
+}

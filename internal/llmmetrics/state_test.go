@@ -29,6 +29,10 @@ func TestStateContinues(t *testing.T) {
 				for i := range batch {
 					batch[i] = randomObservation(rng, 10)
 					batch[i].Weight = float64(rng.IntN(6)) / 2
+					if o := &batch[i]; o.OutputSpeed > 0 && rng.IntN(2) == 0 { // as the connector has them
+						o.OutputSpeed = OutputSpeed(o.OutputTokens, o.Duration)
+						o.TimePerOutputToken = TimePerOutputToken(o.OutputTokens, o.Duration, o.TimeToFirstChunk)
+					}
 					batch[i].Dimensions = []string{"a", "b"}[:rng.IntN(3)]
 				}
 				name := []string{"bot", "other"}[rng.IntN(2)]
