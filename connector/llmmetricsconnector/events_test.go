@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,7 +123,7 @@ func TestFeedbackIsRememberedWithinBounds(t *testing.T) {
 	m.cut()
 	for !m.step() {
 	}
-	require.True(t, restored.restore(m.appendTo(nil)))
+	require.True(t, restored.restore(slices.Concat(m.copied()...)))
 	require.Equal(t, m.seen, restored.seen)
 	_, known = restored.add(id(1), id(1))
 	require.False(t, known)

@@ -72,6 +72,8 @@ func (m *feedbackMemory) add(id, content feedbackHash) (before feedbackHash, kno
 	return feedbackHash{}, false
 }
 
+func (*feedbackMemory) prepare() {}
+
 func (m *feedbackMemory) cut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,10 +90,10 @@ func (m *feedbackMemory) step() bool {
 	return m.last.step(stepSize)
 }
 
-func (m *feedbackMemory) appendTo(to []byte) []byte {
-	to = append(to, m.copy...)
+func (m *feedbackMemory) copied() [][]byte {
+	parts := [][]byte{m.copy}
 	m.copy = nil
-	return to
+	return parts
 }
 
 func (m *feedbackMemory) restore(from []byte) bool {

@@ -36,23 +36,24 @@ type keeper struct {
 	crowded chan struct{} // told when there is no room left
 
 	// Of the save under way.
-	saves                 uint64   // the number of the last one
-	pieces                []string // keys of what may be the totals
-	garbage               []string // keys to delete
-	memorySize, stateSize int      // of the last save
+	saves   uint64   // the number of the last one
+	pieces  []string // keys of what may be the totals
+	garbage []string // keys to delete
 }
 
 // kept is what a keeper keeps beside the totals of an engine. Nothing else changes it while one of these is called, and no
-// method but restore and replay takes as long as a millisecond.
+// method but restore and replay takes as long as a millisecond, unless it says otherwise.
 type kept interface {
+	// prepare makes room for a copy. Making room may take long, so others may change what is kept meanwhile.
+	prepare()
 	// cut begins a copy of all of it as it is now, which changes in between do not change.
 	cut()
 	// step goes on with the copy and reports whether it is complete.
 	step() bool
-	// appendTo appends the complete copy, which nothing else looks at any more. It may take long, so others may change
-	// what is kept meanwhile.
-	appendTo(to []byte) []byte
-	// restore continues what was appended, and reports whether it is sound. It is called before anything is added.
+	// copied hands over the complete copy, in parts which follow one another. It may take long, so others may change what is
+	// kept meanwhile.
+	copied() [][]byte
+	// restore continues what was copied, and reports whether it is sound. It is called before anything is added.
 	restore(from []byte) bool
 	// replay does again what the memory of a note says, and reports whether it is sound.
 	replay(memory []byte) bool
@@ -104,7 +105,7 @@ var errDamaged = errors.New("the saved totals are damaged: delete them from the 
 // cannot be continued; the engine must then be replaced.
 func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommon.Timestamp) error {
 	defer k.memory.resume(now)
-	state, next, err := k.loadState(ctx)
+	memory, state, next, err := k.loadState(ctx)
 	switch {
 	case errors.Is(err, errDamaged):
 		return err
@@ -112,13 +113,10 @@ func (k *keeper) load(ctx context.Context, engine *llmmetrics.Engine, now pcommo
 		return fmt.Errorf("reading the saved totals: %w", err)
 	case state == nil:
 		return nil
-	}
-	c := codec{buf: state, reading: true}
-	var memory []byte
-	if c.bytes(&memory); c.failed || !k.memory.restore(memory) {
+	case !k.memory.restore(memory):
 		return errDamaged
 	}
-	other := engine.RestoreState(c.buf)
+	other := engine.RestoreState(state)
 	if other != nil && !errors.Is(other, llmmetrics.ErrOtherConfig) {
 		return errDamaged
 	}

@@ -14,7 +14,7 @@ type spanMemory struct {
 	dimensions []string
 
 	// A copy that is under way.
-	marks *nestingSets
+	marks []byte
 	open  codec
 }
 
@@ -26,11 +26,11 @@ func (m *spanMemory) shape() string {
 // stepSize is how many things one step of a copy takes: a step takes well less than a millisecond.
 const stepSize = 32
 
+// prepare makes room for the marks: a megabyte, which nothing holds between two copies.
+func (m *spanMemory) prepare() { m.marks = make([]byte, 0, nestingSize) }
+
 func (m *spanMemory) cut() {
-	if m.marks == nil {
-		m.marks = new(nestingSets)
-	}
-	m.nesting.copyTo(m.marks)
+	m.marks = m.nesting.appendTo(m.marks)
 	m.suspects.cut()
 	if m.traces != nil {
 		m.open = codec{}
@@ -44,12 +44,10 @@ func (m *spanMemory) step() bool {
 	return m.suspects.step() && (m.traces == nil || m.traces.step())
 }
 
-func (m *spanMemory) appendTo(to []byte) []byte {
-	to = m.marks.appendTo(to)
-	to = m.suspects.appendTo(to)
-	to = append(to, m.open.buf...)
-	m.open = codec{}
-	return to
+func (m *spanMemory) copied() [][]byte {
+	parts := [][]byte{m.marks, m.suspects.appendTo(nil), m.open.buf}
+	m.marks, m.open = nil, codec{}
+	return parts
 }
 
 func (m *spanMemory) restore(from []byte) bool {

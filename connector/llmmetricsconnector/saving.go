@@ -23,6 +23,7 @@ type saving struct {
 	first, next uint64 // the notes that are in them
 	unwritten   int    // the last ones of these, which may be written later
 	size        int    // of the others
+	saved       int    // size of what is saved
 }
 
 const (
@@ -42,8 +43,9 @@ func pieceKey(number uint64, piece int) string {
 	return stateKey + "/" + strconv.FormatUint(number, 10) + "/" + strconv.Itoa(piece)
 }
 
-func checksum(state []byte) uint64 {
-	return uint64(crc32.Checksum(state, crc32.MakeTable(crc32.Castagnoli)))
+// checksum goes on with a checksum.
+func checksum(sum uint32, piece []byte) uint32 {
+	return crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), piece)
 }
 
 // save saves all totals and deletes the notes that are in them. Batches are counted and noted meanwhile. It must not run
@@ -60,6 +62,7 @@ func (k *keeper) save(ctx context.Context, engine *llmmetrics.Engine) error {
 }
 
 func (k *keeper) begin(engine *llmmetrics.Engine) *saving {
+	k.memory.prepare()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.memory.cut()
@@ -80,12 +83,17 @@ func (s *saving) step() bool {
 // commit writes what was copied, piece by piece, and then which pieces it is: only that makes them the totals.
 func (s *saving) commit(ctx context.Context) error {
 	k := s.keeper
-	state := s.encode() // which ends the copy
+	parts := k.memory.copied()
+	memory := sizeOf(parts)
+	parts = append(parts, s.totals.AppendTo(nil)) // which ends the copy
+	s.saved = sizeOf(parts)
 	if err := k.clean(ctx); err != nil {
 		return err
 	}
 	var keys []string
-	for piece := range slices.Chunk(state, pieceSize) {
+	sum := uint32(0)
+	for _, piece := range piecesOf(parts) {
+		sum = checksum(sum, piece)
 		keys = append(keys, pieceKey(s.number, len(keys)))
 		if err := k.client.Set(ctx, keys[len(keys)-1], piece); err != nil {
 			k.garbage = append(k.garbage, keys...)
@@ -93,7 +101,7 @@ func (s *saving) commit(ctx context.Context) error {
 		}
 	}
 	head := []byte{stateVersion}
-	for _, n := range []uint64{s.next, s.number, uint64(len(keys)), checksum(state)} {
+	for _, n := range []uint64{s.next, s.number, uint64(len(keys)), uint64(sum), uint64(memory)} {
 		head = binary.AppendUvarint(head, n)
 	}
 	former := k.pieces
@@ -129,17 +137,25 @@ func (k *keeper) clean(ctx context.Context) error {
 	return nil
 }
 
-// encode is all that was copied.
-func (s *saving) encode() []byte {
-	k := s.keeper
-	// Grown step by step, a state of megabytes would leave several times its size as garbage.
-	memory := k.memory.appendTo(make([]byte, 0, k.memorySize+k.memorySize/8))
-	k.memorySize = len(memory)
-	c := codec{buf: make([]byte, 0, max(k.stateSize+k.stateSize/8, len(memory)+1024))}
-	c.bytes(&memory)
-	state := s.totals.AppendTo(c.buf)
-	k.stateSize = len(state)
-	return state
+// piecesOf cuts parts into pieces. What is large is not copied.
+func piecesOf(parts [][]byte) (pieces [][]byte) {
+	for _, part := range parts {
+		for piece := range slices.Chunk(part, pieceSize) {
+			if last := len(pieces) - 1; last >= 0 && len(pieces[last])+len(piece) <= pieceSize {
+				pieces[last] = slices.Concat(pieces[last], piece)
+			} else {
+				pieces = append(pieces, piece)
+			}
+		}
+	}
+	return pieces
+}
+
+func sizeOf(parts [][]byte) (size int) {
+	for _, part := range parts {
+		size += len(part)
+	}
+	return size
 }
 
 // forget drops the notes that are in the totals.
@@ -149,38 +165,38 @@ func (s *saving) forget() {
 	defer k.mu.Unlock()
 	k.first = s.next - uint64(s.unwritten) // these may be written after they were deleted
 	k.size -= s.size
-	k.room = max(minRoom, k.stateSize)
+	k.room = max(minRoom, s.saved)
 	if oldest := k.next - uint64(len(k.unwritten)); oldest < s.next {
 		k.unwritten = k.unwritten[s.next-oldest:]
 	}
 }
 
-// loadState reads the pieces of the totals, and the number of the first note that is not in them. It returns nil when there
-// are none.
-func (k *keeper) loadState(ctx context.Context) (state []byte, next uint64, err error) {
+// loadState reads the pieces of the totals and of what is kept beside them, and the number of the first note that is not in
+// them. It returns nil when there are none.
+func (k *keeper) loadState(ctx context.Context) (memory, state []byte, next uint64, err error) {
 	head, err := k.client.Get(ctx, stateKey)
 	if err != nil || head == nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if len(head) == 0 {
-		return nil, 0, errDamaged
+		return nil, nil, 0, errDamaged
 	}
 	if head[0] != stateVersion {
-		return nil, 0, fmt.Errorf("the saved totals have format %d, which this version does not know: use the version that saved them, or delete them from the storage to begin at zero", head[0])
+		return nil, nil, 0, fmt.Errorf("the saved totals have format %d, which this version does not know: use the version that saved them, or delete them from the storage to begin at zero", head[0])
 	}
 	c := codec{buf: head[1:], reading: true}
-	var number, pieces, sum uint64
-	for _, n := range []*uint64{&next, &number, &pieces, &sum} {
+	var number, pieces, sum, size uint64
+	for _, n := range []*uint64{&next, &number, &pieces, &sum, &size} {
 		c.uint(n)
 	}
 	if c.failed || len(c.buf) > 0 {
-		return nil, 0, errDamaged
+		return nil, nil, 0, errDamaged
 	}
 	for n := number - min(number, maxLost); n <= number+maxLost; n++ {
 		for i := 0; ; i++ {
 			piece, err := k.client.Get(ctx, pieceKey(n, i))
 			if err != nil {
-				return nil, 0, err
+				return nil, nil, 0, err
 			}
 			if piece == nil {
 				break
@@ -195,8 +211,8 @@ func (k *keeper) loadState(ctx context.Context) (state []byte, next uint64, err 
 	}
 	slices.Reverse(k.garbage)
 	k.saves = number + maxLost
-	if uint64(len(k.pieces)) != pieces || checksum(state) != sum {
-		return nil, 0, errDamaged
+	if uint64(len(k.pieces)) != pieces || uint64(checksum(0, state)) != sum || size > uint64(len(state)) {
+		return nil, nil, 0, errDamaged
 	}
-	return state, next, nil
+	return state[:size:size], state[size:], next, nil
 }
