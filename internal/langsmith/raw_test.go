@@ -3,6 +3,7 @@ package langsmith
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,14 @@ func TestTextAppend(t *testing.T) {
 		assert.Equal(t, "ab"+want, string(text.Append(append(make([]byte, 0, 100), "ab"...))))
 		for _, broken := range []string{`\`, `\u`, `\u12`, `\u\u\u\u\u\u\u\u\u\u\u\u`, `\uzzzz`} {
 			assert.Contains(t, string(Text(x+broken).Append(nil)), x+"\ufffd")
+		}
+	}
+}
+
+func TestTextAppendUnicode(t *testing.T) {
+	for r := range rune(1 << 16) {
+		for _, form := range []string{`\u%04x`, `\u%04X`} {
+			require.Equal(t, string(r), Text(fmt.Sprintf(form, r)).String())
 		}
 	}
 }

@@ -49,6 +49,10 @@ func (t Text) Append(dst []byte) []byte {
 				i, n = i+2, n+1
 				continue
 			}
+			if size := putUnicode(dst[n:], t[i:]); size > 0 {
+				i, n = i+6, n+size
+				continue
+			}
 			r, size := unescape(t[i:])
 			if size < 3 { // no escape at all, whose replacement is longer
 				dst = append(dst, 0, 0)
@@ -59,6 +63,28 @@ func (t Text) Append(dst []byte) []byte {
 		if i >= len(t) {
 			return dst[:n]
 		}
+	}
+}
+
+// putUnicode writes what the escape \uXXXX at the beginning of t means, unless that is ASCII or half of a surrogate
+// pair. It returns how many bytes that took, zero for anything else.
+func putUnicode(dst, t []byte) int {
+	if len(t) < 6 || len(dst) < 3 || t[1] != 'u' {
+		return 0
+	}
+	a, b, c, d := hexValue[t[2]], hexValue[t[3]], hexValue[t[4]], hexValue[t[5]]
+	r := uint32(a)<<12 | uint32(b)<<8 | uint32(c)<<4 | uint32(d)
+	switch {
+	case a|b|c|d > 15:
+		return 0
+	case r >= 0x800 && r-0xD800 >= 0x800:
+		dst[0], dst[1], dst[2] = 0xE0|a, 0x80|b<<2|c>>2, 0x80|c&3<<4|d
+		return 3
+	case r-0x80 < 0x780:
+		dst[0], dst[1] = 0xC0|b<<2|c>>2, 0x80|c&3<<4|d
+		return 2
+	default:
+		return 0
 	}
 }
 
