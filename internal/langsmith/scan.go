@@ -84,14 +84,12 @@ func (s *scanner) str(i int) int {
 			i += 2
 		case b[i+1] == 'u':
 			// Text that is escaped for ASCII comes as one run of these.
-			for b[i] == '\\' && b[i+1] == 'u' {
-				if i+6 > s.n {
-					return scanShort
+			t := b[i:]
+			for len(t) > 6 && t[0] == '\\' && t[1] == 'u' {
+				if hexValue[t[2]]|hexValue[t[3]]|hexValue[t[4]]|hexValue[t[5]] > 15 {
+					return s.fail(i + 5)
 				}
-				if hexValue[b[i+2]]|hexValue[b[i+3]]|hexValue[b[i+4]]|hexValue[b[i+5]] > 15 {
-					return scanBad
-				}
-				i += 6
+				i, t = i+6, t[6:]
 			}
 		default:
 			return s.fail(i + 1)
