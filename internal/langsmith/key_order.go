@@ -18,6 +18,8 @@ type knownKey struct {
 	start, end uint8 // the content of the key
 	value      uint8 // the value, which is how long the text is
 	field      field
+	// instead is a later key that has come where this one was expected, zero for none.
+	instead uint8
 }
 
 // memberKey is where a key and its value stand.
@@ -57,16 +59,23 @@ func keyTextOf(b []byte, n uint8) keyText {
 	}
 }
 
-// next returns the key at i if it is the one to expect. separator is what must stand before it.
+// next returns the key at i if it is one to expect. separator is what must stand before it.
 func (o *keyOrder) next(b []byte, i int, separator byte) (k memberKey, ok bool) {
-	if o.at >= len(o.keys) {
+	at := o.at
+	if at >= len(o.keys) || b[i] != separator {
 		return k, false
 	}
-	known := &o.keys[o.at]
-	if b[i] != separator || keyTextOf(b[i:], known.value) != known.text || b[i+int(known.value)] <= ' ' {
+	known := &o.keys[at]
+	for keyTextOf(b[i:], known.value) != known.text {
+		if at = int(known.instead); at == 0 {
+			return k, false
+		}
+		known = &o.keys[at]
+	}
+	if b[i+int(known.value)] <= ' ' {
 		return k, false
 	}
-	o.at++
+	o.at = at + 1
 	return memberKey{i + int(known.start), i + int(known.end), i + int(known.value), known.field}, true
 }
 
@@ -77,14 +86,41 @@ func (o *keyOrder) learn(b []byte, i int, k memberKey) {
 	if n > maxKnownKey {
 		return
 	}
-	known := knownKey{keyTextOf(b[i:], uint8(n)), uint8(k.start - i), uint8(k.end - i), uint8(n), k.field}
-	if at := slices.Index(o.keys[o.at:], known); at >= 0 {
-		o.at += at + 1
-		return
+	text := keyTextOf(b[i:], uint8(n))
+	for at := o.at; at < len(o.keys); at++ {
+		if o.keys[at].text == text {
+			o.allow(at)
+			o.at = at + 1
+			return
+		}
 	}
 	if len(o.keys) < maxKnownKeys {
-		o.keys = slices.Insert(o.keys, o.at, known)
+		for i := range o.keys {
+			if known := &o.keys[i]; known.instead != 0 && int(known.instead) >= o.at {
+				known.instead++
+			}
+		}
+		o.keys = slices.Insert(o.keys, o.at, knownKey{
+			text: text, start: uint8(k.start - i), end: uint8(k.end - i), value: uint8(n), field: k.field,
+		})
 		o.at++
+	}
+}
+
+// allow puts a key among those that may come instead of the one to expect, in their order.
+func (o *keyOrder) allow(at int) {
+	before := o.at
+	for before < at {
+		known := &o.keys[before]
+		if next := int(known.instead); next != 0 && next <= at {
+			before = next
+			continue
+		}
+		if key := &o.keys[at]; key.instead == 0 {
+			key.instead = known.instead
+		}
+		known.instead = uint8(at)
+		return
 	}
 }
 
