@@ -3,6 +3,7 @@ package translate
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 	"unsafe"
 
@@ -121,5 +122,6 @@ func hash(b []byte) uint32 {
 	case n > 0:
 		x = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
 	}
-	return uint32((x + uint64(n)) * 0x9e3779b97f4a7c15 >> 32)
+	high, low := bits.Mul64(x+uint64(n), 0x9e3779b97f4a7c15)
+	return uint32(high ^ low>>32)
 }

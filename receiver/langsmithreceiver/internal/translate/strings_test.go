@@ -49,3 +49,16 @@ func TestStringsKeepWhatTheyAre(t *testing.T) {
 	}
 	assert.Zero(t, pool.lent)
 }
+
+// TestHash holds that strings that differ in one character at either end, as names with a number do, get places of
+// their own.
+func TestHash(t *testing.T) {
+	for _, form := range []string{"x", "tag:", "seq:step:", "map:key:of-a-longer-name:"} {
+		places := map[uint32]bool{}
+		for c := byte('0'); c <= '9'; c++ {
+			places[hash(append([]byte(form), c))%recentStrings] = true
+			places[hash(append([]byte{c}, form...))%recentStrings] = true
+		}
+		assert.Greater(t, len(places), 17, form)
+	}
+}
