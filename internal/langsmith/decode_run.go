@@ -124,7 +124,7 @@ func (d *runDecoder) field(f field, i int) int {
 		}
 		end = d.value(i)
 	case fieldInputs, fieldOutputs, fieldTags:
-		end = d.noted(i)
+		end = d.indexed(i)
 	case fieldSerialized:
 		end = d.repeated(&d.lastSerialized, i)
 	default:
@@ -251,6 +251,12 @@ func (d *runDecoder) uuid(f field, i int) int {
 	return end
 }
 
+// indexed scans a value that goes into the index.
+func (d *runDecoder) indexed(i int) int {
+	d.index.note(i, len(d.tokens))
+	return d.noted(i)
+}
+
 // repeated scans a value that is mostly the same in all runs, such as a description of the machine. What stood
 // there in the last run is known to be valid.
 func (d *runDecoder) repeated(last *[]byte, i int) int {
@@ -315,7 +321,7 @@ func (d *runDecoder) extra(i int) int {
 		case k.field == fieldMetadata && object && bytes.HasPrefix(b[value:], d.metadata):
 			i = value + len(d.metadata) // v2 sends it twice
 		case k.field == fieldInvocationParams:
-			i = d.noted(value)
+			i = d.indexed(value)
 		case k.field == fieldRuntime:
 			i = d.repeated(&d.lastRuntime, value)
 		default:
@@ -342,7 +348,7 @@ func (d *runDecoder) extra(i int) int {
 // finish fills in what other fields tell about missing ones.
 func (d *runDecoder) finish() {
 	r := &d.run
-	d.index = Index{base: d.b[:d.n], tokens: d.tokens}
+	d.index.base, d.index.tokens = d.b[:d.n], d.tokens
 	if !d.hasMetadata && d.hasExtra {
 		r.Metadata, d.extraMetadata = d.extraMetadata, r.Metadata
 	}

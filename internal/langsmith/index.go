@@ -12,8 +12,11 @@ import (
 type Index struct {
 	base   Raw
 	tokens []token
-	last   int // the token that was yielded last, which is likely to be walked next
+	// places tells by where a value begins which token it may be, because values that were yielded are likely to be walked.
+	places [indexPlaces]uint32
 }
+
+const indexPlaces = 64
 
 // token is a value, or the content of a key, of the base. Tokens stand in the order in which they begin: what an
 // object or array holds follows it, each key before its value.
@@ -38,9 +41,10 @@ func (x *Index) Elements(r Raw) iter.Seq[Raw] {
 // Get finds a member as [Raw.Get] does.
 func (x *Index) Get(r Raw, keys ...string) Raw {
 	for _, key := range keys {
-		if r = x.member(r, key); r == nil {
+		if len(r) == 0 {
 			return nil
 		}
+		r = x.member(r, key)
 	}
 	if r.Kind() == KindAbsent {
 		return nil
@@ -69,7 +73,9 @@ func (x *Index) members(r Raw, yield func(Text, Raw) bool) {
 	base, tokens := x.base, x.tokens
 	for k, end := k+1, int(tokens[k].next); k+1 < end; {
 		key, value := &tokens[k], &tokens[k+1]
-		x.last = k + 1
+		if int(value.next) > k+2 { // there is something to walk
+			x.places[value.start%indexPlaces] = uint32(k + 1)
+		}
 		k = int(value.next)
 		if !yield(Text(base[key.start:key.end:key.end]), Raw(base[value.start:value.end:value.end])) {
 			return
@@ -89,13 +95,18 @@ func (x *Index) elements(r Raw, yield func(Raw) bool) {
 	base, tokens := x.base, x.tokens
 	for k, end := k+1, int(tokens[k].next); k < end; {
 		value := &tokens[k]
-		x.last = k
+		if int(value.next) > k+1 {
+			x.places[value.start%indexPlaces] = uint32(k)
+		}
 		k = int(value.next)
 		if !yield(Raw(base[value.start:value.end:value.end])) {
 			return
 		}
 	}
 }
+
+// note keeps in mind that the token k begins at start.
+func (x *Index) note(start, k int) { x.places[uint(start)%indexPlaces] = uint32(k) }
 
 // find is the token that r is, -1 when there is none.
 func (x *Index) find(r Raw) int {
@@ -106,7 +117,8 @@ func (x *Index) find(r Raw) int {
 	if at >= uintptr(len(x.base)) {
 		return -1
 	}
-	start, k := uint32(at), x.last
+	start := uint32(at)
+	k := int(x.places[start%indexPlaces])
 	if k >= len(x.tokens) || x.tokens[k].start != start {
 		low, high := 0, len(x.tokens)
 		for low < high {
