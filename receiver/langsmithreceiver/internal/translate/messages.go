@@ -208,17 +208,16 @@ func (f *fields) read(x *langsmith.Index, object langsmith.Raw) {
 func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 	var f fields
 	f.read(e.index, v)
-	var class langsmith.Text
-	if wrapper := f; f.kwargs != nil { // LangChain's constructor dump: {id: [..., class], kwargs}
-		for id := range e.index.Elements(f.class) {
-			class = id.Text()
-		}
+	var class langsmith.Raw
+	switch kwargs, kind, data := f.kwargs, f.kind, f.data; {
+	case kwargs != nil: // LangChain's constructor dump: {id: [..., class], kwargs}
+		class = f.class
 		f = fields{}
-		f.read(e.index, wrapper.kwargs)
-	} else if f.kind != nil && f.data.Kind() == langsmith.KindObject { // {type, data}
+		f.read(e.index, kwargs)
+	case kind != nil && data.Kind() == langsmith.KindObject: // {type, data}
 		f = fields{}
-		f.read(e.index, wrapper.data)
-		first(&f.kind, wrapper.kind)
+		f.read(e.index, data)
+		first(&f.kind, kind)
 	}
 
 	switch string(f.kind.Text()) { // items of OpenAI's Responses that are no messages
@@ -252,8 +251,8 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 		role = roleOf(f.role.Text())
 	case isMessageType(f.kind.Text()):
 		role = roleOf(f.kind.Text())
-	case isMessageType(class):
-		role = roleOf(class)
+	case isMessageType(e.lastText(class)):
+		role = roleOf(e.lastText(class))
 	case f.content == nil && f.parts == nil && f.toolCalls == nil:
 		return false
 	}
@@ -301,6 +300,14 @@ func (e *encoder) message(v langsmith.Raw, role, finish string) bool {
 	e.finishMember(finish)
 	e.raw("}")
 	return true
+}
+
+// lastText is the last element of an array of strings.
+func (e *encoder) lastText(array langsmith.Raw) (last langsmith.Text) {
+	for v := range e.index.Elements(array) {
+		last = v.Text()
+	}
+	return last
 }
 
 // isMessageType reports whether LangChain uses this word for a kind of message.
