@@ -13,7 +13,7 @@ import (
 const (
 	// chunkSize is how many bytes of small strings share one allocation. A chunk lives as long as any string in
 	// it, so it must stay small beside a batch of spans.
-	chunkSize = 32 << 10
+	chunkSize = 64 << 10
 	// maxShared is the longest string that shares an allocation with others.
 	maxShared = 4 << 10
 	// recentStrings is how many repeated strings are remembered.
