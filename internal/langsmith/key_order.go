@@ -36,15 +36,14 @@ const (
 	maxKnownKey = 32
 )
 
-// keyText is a text of up to maxKnownKey bytes, with zeros behind it.
-type keyText [maxKnownKey / 8]uint64
+// keyText is a text of up to maxKnownKey bytes, with zeros behind it. As a struct the compiler keeps it in registers.
+type keyText struct{ a, b, c, d uint64 }
 
 // keyMasks has for every length the bytes that count.
 var keyMasks = func() (masks [maxKnownKey + 1]keyText) {
 	for n := range masks {
-		for i := range n {
-			masks[n][i/8] |= 0xFF << (i % 8 * 8)
-		}
+		word := func(i int) uint64 { return 1<<(8*uint(min(max(n-i, 0), 8))) - 1 }
+		masks[n] = keyText{word(0), word(8), word(16), word(24)}
 	}
 	return masks
 }()
@@ -54,9 +53,16 @@ func keyTextOf(b []byte, n uint8) keyText {
 	b = b[:maxKnownKey]
 	mask := &keyMasks[n]
 	return keyText{
-		binary.LittleEndian.Uint64(b) & mask[0], binary.LittleEndian.Uint64(b[8:]) & mask[1],
-		binary.LittleEndian.Uint64(b[16:]) & mask[2], binary.LittleEndian.Uint64(b[24:]) & mask[3],
+		binary.LittleEndian.Uint64(b) & mask.a, binary.LittleEndian.Uint64(b[8:]) & mask.b,
+		binary.LittleEndian.Uint64(b[16:]) & mask.c, binary.LittleEndian.Uint64(b[24:]) & mask.d,
 	}
+}
+
+// stands reports whether b, which is maxKnownKey long, begins with the text of n bytes.
+func (t *keyText) stands(b []byte, n uint8) bool {
+	mask := &keyMasks[n]
+	return (binary.LittleEndian.Uint64(b)^t.a)&mask.a|(binary.LittleEndian.Uint64(b[8:])^t.b)&mask.b == 0 &&
+		(n <= 16 || (binary.LittleEndian.Uint64(b[16:])^t.c)&mask.c|(binary.LittleEndian.Uint64(b[24:])^t.d)&mask.d == 0)
 }
 
 // next returns the key at i if it is one to expect. separator is what must stand before it.
@@ -66,7 +72,7 @@ func (o *keyOrder) next(b []byte, i int, separator byte) (k memberKey, ok bool) 
 		return k, false
 	}
 	known := &o.keys[at]
-	for keyTextOf(b[i:], known.value) != known.text {
+	for !known.text.stands(b[i:i+maxKnownKey], known.value) {
 		if at = int(known.instead); at == 0 {
 			return k, false
 		}
