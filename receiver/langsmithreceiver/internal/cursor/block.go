@@ -9,7 +9,9 @@ const largeBlock = 32 << 10
 // the process grow by as much again as is in use before it runs. It is given back when nobody refers to the block.
 // Its bytes must not be handed on: they do not keep it.
 type block struct {
-	data []byte
+	data    []byte
+	mapped  bool
+	cleanup runtime.Cleanup
 }
 
 func newBlock(size int) *block {
@@ -17,10 +19,19 @@ func newBlock(size int) *block {
 	if size >= largeBlock {
 		b.data = mapPages(size)
 	}
-	if b.data == nil {
-		b.data = make([]byte, size)
+	if b.mapped = b.data != nil; b.mapped {
+		b.cleanup = runtime.AddCleanup(b, unmapPages, b.data)
 	} else {
-		runtime.AddCleanup(b, unmapPages, b.data)
+		b.data = make([]byte, size)
 	}
 	return b
+}
+
+// free gives the memory back at once. Nobody may use the bytes afterwards.
+func (b *block) free() {
+	if b.mapped {
+		b.cleanup.Stop()
+		unmapPages(b.data)
+	}
+	b.data, b.mapped = nil, false
 }

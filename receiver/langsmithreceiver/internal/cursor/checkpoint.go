@@ -62,10 +62,11 @@ type record struct {
 type bucketInRecord struct {
 	Start langsmith.Time `json:"start"`
 	// Seen is how many runs are in segments.
-	Seen    int `json:"seen,omitempty"`
-	Sealed  int `json:"sealed,omitempty"`
-	Chunks  int `json:"chunks,omitempty"`
-	Waiting int `json:"waiting,omitempty"`
+	Seen    int  `json:"seen,omitempty"`
+	Sealed  int  `json:"sealed,omitempty"`
+	Chunks  int  `json:"chunks,omitempty"`
+	Waiting int  `json:"waiting,omitempty"`
+	Lost    bool `json:"lost,omitempty"`
 	// What the calls of models used that are sealed and not in segments.
 	Tokens  int64   `json:"tokens,omitempty"`
 	Cost    float64 `json:"cost,omitempty"`
@@ -102,7 +103,7 @@ func (p *Project) Changes(prefix string) ([]Change, error) {
 	for _, start := range p.starts() {
 		b := p.buckets[start]
 		rec.Buckets = append(rec.Buckets, bucketInRecord{
-			Start: start, Seen: b.recent.n, Sealed: b.sealed.n, Chunks: b.sealed.chunks(), Waiting: len(b.waiting),
+			Start: start, Seen: b.recent.n, Sealed: b.sealed.n, Chunks: b.sealed.chunks(), Waiting: len(b.waiting), Lost: b.lost,
 			Tokens: b.used.Tokens, Cost: b.used.Cost, Unknown: b.used.Unknown,
 		})
 		if b.sealedDirty {
@@ -154,7 +155,8 @@ func (p *Project) Saved() {
 	}
 }
 
-// Rewrite has the next [Project.Changes] hold the whole state, for a storage that has nothing of it.
+// Rewrite has the next [Project.Changes] hold the whole state, for a storage that has nothing of it. Nothing may be
+// away: see [Project.RecallAll].
 func (p *Project) Rewrite() {
 	p.forgotten, p.dirty = nil, true
 	for _, b := range p.buckets {
@@ -233,6 +235,9 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 		if r.Waiting > 0 {
 			keys = append(keys, waitingKey(prefix, r.Start))
 		}
+		if r.Lost {
+			p.bucket(r.Start).lost = true
+		}
 		if len(keys) == 0 {
 			continue
 		}
@@ -261,6 +266,7 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 			if err := p.loadWaiting(values[last]); err != nil || len(b.waiting) != r.Waiting {
 				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[last])
 			}
+			p.waitAgain(b)
 		}
 		p.seen += b.count()
 	}
@@ -291,9 +297,24 @@ func (p *Project) loadSegment(b *bucket, version, runs int, v []byte) bool {
 		if version > 1 {
 			used = usage{binary.LittleEndian.Uint32(e[4:]), math.Float32frombits(binary.LittleEndian.Uint32(e[8:]))}
 		}
-		b.put(hash, binary.LittleEndian.Uint32(e), used)
+		b.put(hash, binary.LittleEndian.Uint32(e), used, b.replaces(hash, used))
 	}
 	return true
+}
+
+// waitAgain marks those runs as changed that went out before they waited.
+func (p *Project) waitAgain(b *bucket) {
+	for _, w := range b.waiting {
+		hash := p.hash(w.ID)
+		if have, ok := b.find(hash); !ok || have.lost {
+			continue
+		}
+		if !p.cfg.EmitUpdates {
+			p.dropWaiting(w.ID, w.Start)
+			continue
+		}
+		w.changed, w.was = true, b.replaces(hash, usage{tokens: unknownTokens})
+	}
 }
 
 func (p *Project) loadWaiting(v []byte) error {

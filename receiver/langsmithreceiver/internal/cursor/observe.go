@@ -49,6 +49,7 @@ type Entry struct {
 	hash     uint64
 	revision uint32
 	usage    usage
+	was      replaced
 }
 
 // Observe decides about a row of a task. The run is not kept. A run that is to be emitted counts as known from
@@ -79,8 +80,12 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	if _, ok := p.inFlight[run.ID]; ok {
 		return Decision{Action: Duplicate}
 	}
-	if have, ok := p.known(hash, run.Start); ok {
+	have, ok, away := p.known(hash, run.Start)
+	if ok && !(have.lost && w != nil) {
 		return p.observeKnown(run, hash, have)
+	}
+	if away && t.Kind != KindRecheck { // the next task that reads its time will know
+		return Decision{}
 	}
 	if w == nil {
 		if t.Kind == KindRecheck || !p.retained(run.Start) {
@@ -89,12 +94,15 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	}
 	if w != nil && w.changed && run.Finished() { // what it was like before is forgotten already
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run)}}
+		return Decision{Action: EmitUpdated, Entry: p.entry(run, hash, w.replaces(away))}
 	}
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
 	if action == Wait {
-		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline, missed: w != nil && w.missed, asked: w != nil && w.asked}
+		next := Waiting{ID: run.ID, Start: run.Start, Deadline: deadline}
+		if w != nil {
+			next.missed, next.asked, next.changed, next.was = w.missed, w.asked, w.changed, w.was
+		}
 		if p.lacksMore(run) {
 			next.root = run.TraceID
 			next.late = deadline != 0 && now >= deadline
@@ -107,24 +115,32 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Wait, Late: late}
 	}
 	p.inFlight[run.ID] = struct{}{}
-	return Decision{Action: action, Late: late, Recovered: w != nil && w.missed, Entry: Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run)}}
+	decision := Decision{Action: action, Late: late, Entry: p.entry(run, hash, replaced{})}
+	if w != nil {
+		decision.Recovered, decision.Entry.was = w.missed, w.replaces(away)
+	}
+	return decision
+}
+
+func (p *Project) entry(run *langsmith.Run, hash uint64, was replaced) Entry {
+	return Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run), was}
 }
 
 // observeKnown decides about a run that went out before.
 func (p *Project) observeKnown(run *langsmith.Run, hash uint64, have known) Decision {
 	p.prices.learn(run)
-	revision := revisionOf(run)
-	switch {
-	case have.is(revision):
+	if have.is(revisionOf(run)) {
 		p.dropWaiting(run.ID, run.Start) // a sweep may have thought otherwise
 		return Decision{Action: Duplicate}
-	case p.cfg.EmitUpdates && run.Finished():
+	}
+	was := p.replaces(hash, run.Start, usageOf(run))
+	if p.cfg.EmitUpdates && run.Finished() {
 		// The revision is noted when the run has gone out.
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: Entry{run.ID, run.Start, hash, revision, usageOf(run)}}
+		return Decision{Action: EmitUpdated, Entry: p.entry(run, hash, was)}
 	}
 	p.dropWaiting(run.ID, run.Start)
-	p.remember(hash, run.Start, revision, usageOf(run))
+	p.remember(hash, run.Start, revisionOf(run), usageOf(run), was)
 	return Decision{Action: Updated}
 }
 
@@ -137,7 +153,11 @@ func (p *Project) Revises(t *Task) bool {
 // what makes the revision if the task revises.
 func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *Waiting, now langsmith.Time) Decision {
 	_, out := p.inFlight[run.ID]
-	have, known := p.known(hash, run.Start)
+	have, known, away := p.known(hash, run.Start)
+	if away { // the next task that reads its time will know
+		return Decision{}
+	}
+	known = known && !(have.lost && w != nil)
 	if t.measures {
 		t.measure(run, !known && (out || w != nil))
 	}
@@ -153,11 +173,12 @@ func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *W
 	case known && p.cfg.EmitUpdates && run.Finished():
 		if !have.is(revisionOf(run)) {
 			p.askFor(run, now)
-			p.wait(run.ID, run.Start).changed = true
+			asked := p.wait(run.ID, run.Start)
+			asked.changed, asked.was = true, p.replaces(hash, run.Start, usageOf(run))
 		}
 		return Decision{}
 	case known && p.Revises(t) && !have.is(revisionOf(run)):
-		p.remember(hash, run.Start, revisionOf(run), usageOf(run))
+		p.remember(hash, run.Start, revisionOf(run), usageOf(run), p.replaces(hash, run.Start, usageOf(run)))
 		return Decision{Action: Updated}
 	case known:
 		if t.measures && have.sealed {
@@ -241,7 +262,7 @@ func (p *Project) Accept(entries []Entry) {
 		delete(p.inFlight, e.ID)
 		p.dropWaiting(e.ID, e.Start)
 		if p.retained(e.Start) {
-			p.remember(e.hash, e.Start, e.revision, e.usage)
+			p.remember(e.hash, e.Start, e.revision, e.usage, e.was)
 		}
 	}
 }

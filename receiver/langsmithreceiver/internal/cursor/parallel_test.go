@@ -76,6 +76,7 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 	for s.now < end {
 		if urgent == nil {
 			if t := s.project.Urgent(s.now); t != nil {
+				s.recall(t)
 				urgent = &reading{task: t, rows: s.rows(t)}
 			}
 		}
@@ -88,6 +89,7 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 				require.False(s.t, t.Kind == KindBackfill && other.task.Kind == KindBackfill && ranges{other.task.Window}.overlaps(t.Window),
 					"two backfills read %v and %v", other.task.Window, t.Window)
 			}
+			s.recall(t)
 			r := &reading{task: t, rows: s.rows(t)}
 			if t.Kind != KindReconcile || s.reconcile(r) {
 				background = append(background, r)
@@ -136,6 +138,7 @@ func TestEveryRunOnceInParallel(t *testing.T) {
 			s := newSimulation(t, seed, testConfig, now-3*hour, now)
 			r := s.rand
 			s.cfg.WindowPages = 3 + r.IntN(20)
+			s.away, s.cfg.ResidentBytes = r.IntN(2) == 0, -1
 			s.restart()
 			s.faults = []float64{0, 0.05, 0.2}[r.IntN(3)]
 			s.crashes = []float64{0, 0.005, 0.03}[r.IntN(3)]
@@ -182,8 +185,10 @@ func TestReconciliation(t *testing.T) {
 			if seed%2 == 0 {
 				cfg.ReconcileRuns = 50
 			}
+			cfg.ResidentBytes = -1
 			s := newSimulation(t, seed, cfg, now-hour, now)
 			r := s.rand
+			s.away = r.IntN(2) == 0
 			s.pageSize = 1 + r.IntN(30)
 			s.crashes = []float64{0, 0.005}[r.IntN(2)]
 			missed := 0

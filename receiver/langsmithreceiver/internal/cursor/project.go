@@ -21,6 +21,8 @@ const (
 
 	minOverlap = 5 * time.Second
 	minSweep   = time.Minute
+	// sweepRuns is how many remembered runs are looked at again at a time: what is remembered of them has to be in memory.
+	sweepRuns = 100_000
 )
 
 // Config is what the reading of a project goes by. All durations may be zero, none negative.
@@ -41,6 +43,9 @@ type Config struct {
 	ReconcileRuns int
 	// WindowPages is after how many pages a window is cut, if it can be; 0 means 50.
 	WindowPages int
+	// ResidentBytes is how much of what is sealed and stored of 30 seconds stays in memory all the same; 0 means 32 KiB, a
+	// negative number none.
+	ResidentBytes int
 	// OverlapRows is how many rows that were read before a live window may repeat; 0 means 1000.
 	OverlapRows int
 	// HashKey is for projects that do not have one yet.
@@ -81,8 +86,10 @@ type Project struct {
 	// running are the backfills under way. Their windows are disjoint.
 	running []*Task
 	// sweeping is what the sweep under way still has to read, and sweptNext the head when it began.
-	sweeping     ranges
-	sweptNext    langsmith.Time
+	sweeping  ranges
+	sweptNext langsmith.Time
+	// lookedBack is the head when the last sweep began that went over all.
+	lookedBack   langsmith.Time
 	sweepDue     langsmith.Time
 	sweepRunning bool
 	// comparing is the end of the window that is being compared, zero when there is none.
@@ -105,6 +112,9 @@ func newProject(cfg Config, key HashKey, head, floor langsmith.Time) *Project {
 	}
 	if cfg.OverlapRows <= 0 {
 		cfg.OverlapRows = 1000
+	}
+	if cfg.ResidentBytes == 0 {
+		cfg.ResidentBytes = largeBlock
 	}
 	if cfg.ReconcileRuns <= 0 {
 		cfg.ReconcileRuns = 100_000
@@ -239,34 +249,89 @@ func (p *Project) liveFrom() langsmith.Time {
 }
 
 // sweep looks for runs that arrived late. A sweep goes over all that is not done with, but for the gaps, which
-// will be read anyway.
+// will be read anyway. In between, those go only over what is done with then, so that a busy project can forget it.
 func (p *Project) sweep(now langsmith.Time) *Task {
 	if p.cfg.Lookback == 0 || now < p.sweepDue || p.swept == 0 || p.sweepRunning {
 		return nil
 	}
-	if len(p.sweeping) == 0 {
-		if next := p.swept.Add(p.sweepInterval()); now < next {
-			p.sweepDue = next
-			return nil
-		}
-		p.sweptNext = p.head
-		p.sweeping = p.sweeping.add(Window{max(p.floor, p.swept.Add(-p.cfg.Lookback)), p.liveFrom()})
+	if len(p.sweeping) == 0 && !p.beginSweep(now) {
+		return nil
 	}
 	for _, gap := range p.gaps {
 		p.sweeping = p.sweeping.remove(gap)
 	}
 	if len(p.sweeping) == 0 {
-		p.sweepDone()
+		p.sweepDone(now)
 		return nil
 	}
 	p.sweepRunning = true
-	return newTask(KindSweep, p.sweeping[0], now)
+	return newTask(KindSweep, p.sweepWindow(), now)
 }
 
-func (p *Project) sweepDone() {
+// beginSweep reports whether it is time for one, and decides what it goes over.
+func (p *Project) beginSweep(now langsmith.Time) bool {
+	from := max(p.floor, p.settled())
+	if now >= p.sweepAll() {
+		p.sweptNext, p.lookedBack = p.head, p.head
+		p.sweeping = p.sweeping.add(Window{from, p.liveFrom()})
+		return true
+	}
+	to := bucketStart(p.head.Add(-p.cfg.Lookback))
+	if !p.crowded(Window{from, to}) {
+		p.scheduleSweep(now)
+		return false
+	}
+	p.sweptNext = to.Add(p.cfg.Lookback)
+	p.sweeping = p.sweeping.add(Window{from, to})
+	return true
+}
+
+// sweepAll is when the next sweep goes over all.
+func (p *Project) sweepAll() langsmith.Time {
+	last := p.lookedBack
+	if last == 0 {
+		last = p.swept
+	}
+	return last.Add(p.sweepInterval())
+}
+
+// crowded reports whether so many runs are remembered of a window that it is worth requests of its own to forget them.
+func (p *Project) crowded(w Window) bool {
+	runs := 0
+	for at := bucketStart(w.From); at < w.To && runs < sweepRuns; at += bucketLength {
+		if b := p.buckets[at]; b != nil {
+			runs += b.count()
+		}
+	}
+	return runs >= sweepRuns
+}
+
+// sweepWindow is what to read next of a sweep.
+func (p *Project) sweepWindow() Window {
+	w := p.sweeping[0]
+	runs := 0
+	for at := bucketStart(w.From); at < w.To; at += bucketLength {
+		if b := p.buckets[at]; b != nil {
+			if runs += b.count(); runs >= sweepRuns {
+				w.To = min(w.To, at+bucketLength)
+			}
+		}
+	}
+	return w
+}
+
+// sweepDone notes that a sweep has read all that it goes over.
+func (p *Project) sweepDone(now langsmith.Time) {
 	p.swept, p.dirty = p.sweptNext, true
-	p.sweepDue = p.swept.Add(p.sweepInterval())
+	p.scheduleSweep(now)
 	p.prune()
+}
+
+func (p *Project) scheduleSweep(now langsmith.Time) {
+	p.sweepDue = p.sweepAll()
+	if p.seen >= sweepRuns {
+		p.sweepDue = min(p.sweepDue, now.Add(minSweep))
+	}
 }
 
 func (p *Project) sweepInterval() time.Duration {
@@ -345,6 +410,7 @@ func (p *Project) nextLook(w *Waiting, now langsmith.Time) langsmith.Time {
 // Finish ends a task of which every page was read. It returns how many runs were given up because LangSmith
 // does not know them any more.
 func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
+	defer p.unpin(t)
 	switch t.Kind {
 	case KindLive:
 		if length := t.Window.Length().Seconds(); length > 0 {
@@ -366,7 +432,7 @@ func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
 	case KindSweep:
 		p.sweepRunning = false
 		if p.sweeping = p.sweeping.remove(t.Window); len(p.sweeping) == 0 {
-			p.sweepDone()
+			p.sweepDone(now)
 		}
 	case KindRecheck:
 		gone = p.missing(t, now)
@@ -379,6 +445,7 @@ func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
 // Stop ends a task early: because it is [Project.Long], or because it failed. What was read in full is kept, so
 // that it need not be read again; the rest stays to be read.
 func (p *Project) Stop(t *Task, now langsmith.Time) {
+	defer p.unpin(t)
 	read := t.read()
 	switch t.Kind {
 	case KindLive:

@@ -88,8 +88,8 @@ func (p *Project) Known(w Window) (runs int64, used Usage) {
 		}
 		runs += int64(b.count())
 		b.usages(&used)
-		for id := range b.waiting {
-			if _, known := b.find(p.hash(id)); !known {
+		for _, waiting := range b.waiting {
+			if !waiting.changed { // it went out
 				runs++
 			}
 		}

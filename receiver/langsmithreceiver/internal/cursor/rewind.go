@@ -16,7 +16,7 @@ func (p *Project) rewind(now langsmith.Time) {
 	future := Window{now, math.MaxInt64}
 	p.head, p.dirty = now, true
 	p.gaps, p.sweeping = p.gaps.remove(future), p.sweeping.remove(future)
-	p.swept, p.sweptNext = min(p.swept, now), min(p.sweptNext, now)
+	p.swept, p.sweptNext, p.lookedBack = min(p.swept, now), min(p.sweptNext, now), min(p.lookedBack, now)
 	p.backlog.To = min(p.backlog.To, bucketStart(now))
 	p.checked, p.floor = min(p.checked, bucketStart(now)), min(p.floor, bucketStart(now))
 

@@ -27,7 +27,7 @@ const (
 
 // sealed is the runs of a bucket of which hardly any are expected any more, in a form to which none can be added: of each
 // run the rest of its hash, without the leading bits, which its group says. A narrow one of a busy project takes 8 bytes
-// for each run, outside of Go's heap. The zero value has none.
+// for each run, outside of Go's heap, unless they are away: in storage only. The zero value has none.
 type sealed struct {
 	n         int
 	groupBits int
@@ -47,6 +47,15 @@ func newSealed(n, groupBits, width int) sealed {
 
 func sealedSize(n, groupBits, width int) int {
 	return 4<<groupBits + n*width + (n*(hashBits-groupBits)+7)/8 + 7
+}
+
+// away reports whether the runs are in storage only.
+func (s *sealed) away() bool { return s.n > 0 && s.block == nil }
+
+// leave gives the memory back. The runs are away then.
+func (s *sealed) leave() {
+	s.block.free()
+	s.block, s.ends, s.extras, s.rests = nil, nil, nil, nil
 }
 
 func (s *sealed) place(b *block) {
@@ -81,7 +90,7 @@ func (s *sealed) split(hash uint64) (group int, rest uint64) {
 
 // find returns the number of a run, or -1.
 func (s *sealed) find(hash uint64) int {
-	if s.n == 0 {
+	if s.block == nil {
 		return -1
 	}
 	group, rest := s.split(hash)
@@ -205,7 +214,7 @@ func (s *sealed) chunks() int {
 	if s.n == 0 {
 		return 0
 	}
-	return (sealedHeader + len(s.block.data) + sealedChunk - 1) / sealedChunk
+	return (sealedHeader + sealedSize(s.n, s.groupBits, s.width) + sealedChunk - 1) / sealedChunk
 }
 
 // encode returns the form in which the runs are stored, in memory of its own.

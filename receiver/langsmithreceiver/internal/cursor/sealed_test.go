@@ -47,7 +47,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 				case 0, 1: // new ones, and late ones if the bucket is sealed
 					for range r.IntN([]int{5, 50, 700}[r.IntN(3)]) {
 						run := remembered{begin + langsmith.Time(r.IntN(buckets))*bucketLength, r.Uint32(), usage{r.Uint32N(1000), float32(r.IntN(100)) / 64}}
-						p.remember(p.hash(id(next)), run.start, run.revision, run.usage)
+						p.remember(p.hash(id(next)), run.start, run.revision, run.usage, replaced{})
 						model[id(next)] = run
 						next++
 					}
@@ -62,14 +62,15 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 						if r.IntN(2) == 0 {
 							used.tokens = r.Uint32N(1000)
 						}
-						if have, _ := p.known(p.hash(n), run.start); have.sealed && width == narrow && used != run.usage {
+						hash := p.hash(n)
+						if have, _, _ := p.known(hash, run.start); have.sealed && width == narrow && used != run.usage {
 							if used.digest() == run.usage.digest() { // is taken for the same
 								continue
 							}
 							hidden[run.start] = true
 						}
 						run.revision, run.usage = r.Uint32(), used
-						p.remember(p.hash(n), run.start, run.revision, run.usage)
+						p.remember(hash, run.start, run.revision, run.usage, p.replaces(hash, run.start, run.usage))
 						model[n] = run
 					}
 				case 3:
@@ -103,7 +104,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 				require.Equal(t, len(model), p.Remembered())
 				want := map[langsmith.Time]*Usage{}
 				for n, run := range model {
-					have, ok := p.known(p.hash(n), run.start)
+					have, ok, _ := p.known(p.hash(n), run.start)
 					require.True(t, ok, "forgot a run")
 					require.True(t, have.is(run.revision))
 					if !have.sealed || width == wide {
@@ -124,7 +125,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 					require.InDelta(t, sum.Cost, used.Cost, 1e-9)
 				}
 				for range 100 {
-					_, ok := p.known(p.hash(id(next+r.Uint64N(1<<40))), begin+langsmith.Time(r.IntN(buckets))*bucketLength)
+					_, ok, _ := p.known(p.hash(id(next+r.Uint64N(1<<40))), begin+langsmith.Time(r.IntN(buckets))*bucketLength)
 					require.False(t, ok, "knows a run that was never there")
 				}
 			}
@@ -215,11 +216,11 @@ func TestComparisonsCorrectWhatWasUsed(t *testing.T) {
 func TestHashesThatAgree(t *testing.T) {
 	var b bucket
 	for hash := range uint64(4) {
-		require.True(t, b.put(hash, uint32(hash), usage{tokens: 1}))
+		require.True(t, b.put(hash, uint32(hash), usage{tokens: 1}, replaced{}))
 	}
 	b.seal(wide)
 	assert.Equal(t, 4, b.count())
-	assert.False(t, b.put(5, 5, usage{tokens: 7}), "taken for one of them")
+	assert.False(t, b.put(5, 5, usage{tokens: 7}, b.replaces(5, usage{tokens: 7})), "taken for one of them")
 	b.seal(wide)
 	assert.Equal(t, 4, b.count())
 	var used Usage

@@ -31,6 +31,10 @@ type bucket struct {
 	// used is what the calls of models used that are sealed and not replaced.
 	used    Usage
 	waiting map[langsmith.UUID]*Waiting
+	// lost says that storage lost the sealed runs while they were away. All that is met counts as one of them then.
+	lost bool
+	// pins is how many tasks under way need the sealed runs in memory.
+	pins int
 	// sealedDirty and waitingDirty say that these changed since they were stored.
 	sealedDirty, waitingDirty bool
 	// storedSegments, storedChunks and storedWaiting say what storage holds, so that it can be deleted.
@@ -43,6 +47,14 @@ type known struct {
 	revision, mask uint32
 	// sealed says that the run is not recent.
 	sealed bool
+	// lost says that nobody knows whether the run went out.
+	lost bool
+}
+
+// replaced is what a run was like while it was sealed. The zero value is for a run that was not.
+type replaced struct {
+	sealed bool
+	usage  usage
 }
 
 // is reports whether a run has not changed, as far as is known.
@@ -58,26 +70,36 @@ func (b *bucket) find(hash uint64) (known, bool) {
 	}
 	if i := b.sealed.find(hash); i >= 0 {
 		revision, mask := b.sealed.revision(i)
-		return known{revision, mask, true}, true
+		return known{revision: revision, mask: mask, sealed: true}, true
+	}
+	if b.lost {
+		return known{sealed: true, lost: true}, true
 	}
 	return known{}, false
 }
 
+// replaces tells about a run that is to be put with this usage.
+func (b *bucket) replaces(hash uint64, usage usage) replaced {
+	i := b.sealed.find(hash)
+	switch {
+	case i < 0:
+		return replaced{}
+	case b.sealed.had(i, usage):
+		return replaced{true, usage}
+	}
+	return replaced{true, b.sealed.usage(i)}
+}
+
 // put notes a run that went out, or what changed of it, and reports whether it is new.
-func (b *bucket) put(hash uint64, revision uint32, usage usage) bool {
+func (b *bucket) put(hash uint64, revision uint32, usage usage, was replaced) bool {
 	if !b.recent.put(hash, revision, usage) {
 		return false
 	}
-	i := b.sealed.find(hash)
-	if i < 0 {
+	if !was.sealed || b.sealed.n == 0 {
 		return true
 	}
 	b.replaced++
-	if b.sealed.had(i, usage) {
-		b.used.subtract(usage)
-	} else { // if it is not known, that of the others is not any more
-		b.used.subtract(b.sealed.usage(i))
-	}
+	b.used.subtract(was.usage) // if that is not known, that of the others is not any more
 	return false
 }
 
@@ -112,11 +134,20 @@ type Waiting struct {
 	late bool
 	// missed marks a run that a comparison with LangSmith found.
 	missed bool
-	// changed marks a run that went out and is to go out again, since it changed.
+	// changed marks a run that went out and is to go out again, since it changed; it replaces was then.
 	changed bool
+	was     replaced
 	// root is the root of the trace, when the run waits for what that tells, and asked says that it was asked for.
 	root  langsmith.UUID
 	asked bool
+}
+
+// replaces tells what the run replaces when it goes out; away says that what was sealed since is away.
+func (w *Waiting) replaces(away bool) replaced {
+	if w.changed && !w.was.sealed && away {
+		return replaced{true, usage{tokens: unknownTokens}}
+	}
+	return w.was
 }
 
 // memory is the buckets of a project by their start.
@@ -150,18 +181,24 @@ func (m *memory) bucket(t langsmith.Time) *bucket {
 	return b
 }
 
-// known tells about a run that went out, if it is remembered.
-func (m *memory) known(hash uint64, start langsmith.Time) (known, bool) {
+// known tells about a run that went out, if it is remembered. Away says that it may be remembered in storage.
+func (m *memory) known(hash uint64, start langsmith.Time) (have known, ok, away bool) {
 	b := m.buckets[bucketStart(start)]
 	if b == nil {
-		return known{}, false
+		return known{}, false, false
 	}
-	return b.find(hash)
+	have, ok = b.find(hash)
+	return have, ok, !ok && b.sealed.away()
+}
+
+// replaces tells what a run is to replace with this usage, which must not be away.
+func (m *memory) replaces(hash uint64, start langsmith.Time, usage usage) replaced {
+	return m.bucket(start).replaces(hash, usage)
 }
 
 // remember marks a run as emitted, or notes its new revision and usage.
-func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, usage usage) {
-	if m.bucket(start).put(hash, revision, usage) {
+func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, usage usage, was replaced) {
+	if m.bucket(start).put(hash, revision, usage, was) {
 		m.seen++
 	}
 }
@@ -169,7 +206,7 @@ func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, us
 // seal seals every bucket of which due says that it is time, but for those to which little was added since.
 func (m *memory) seal(width int, due func(Window) bool) {
 	for start, b := range m.buckets {
-		if b.recent.n == 0 || b.recent.n*sealAgain < b.sealed.n || !due(Window{start, start + bucketLength}) {
+		if b.recent.n == 0 || b.recent.n*sealAgain < b.sealed.n || b.sealed.away() || !due(Window{start, start + bucketLength}) {
 			continue
 		}
 		m.seen -= b.count()
@@ -226,12 +263,12 @@ func (m *memory) dropWaiting(id langsmith.UUID, start langsmith.Time) {
 // forget drops the emitted ids of every bucket that keep refuses, and buckets that hold nothing.
 func (m *memory) forget(keep func(Window) bool) {
 	for start, b := range m.buckets {
-		if b.count() > 0 && !keep(Window{start, start + bucketLength}) {
+		if (b.count() > 0 || b.lost) && !keep(Window{start, start + bucketLength}) {
 			m.seen -= b.count()
 			m.dropStored(b)
-			b.recent, b.sealed, b.replaced, b.used, b.sealedDirty = recent{}, sealed{}, 0, Usage{}, false
+			b.recent, b.sealed, b.replaced, b.used, b.sealedDirty, b.lost = recent{}, sealed{}, 0, Usage{}, false, false
 		}
-		if b.count() == 0 && len(b.waiting) == 0 {
+		if b.count() == 0 && !b.lost && len(b.waiting) == 0 {
 			if b.storedWaiting {
 				m.forgotten = append(m.forgotten, waitingKey("", start))
 			}

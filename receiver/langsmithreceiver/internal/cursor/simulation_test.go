@@ -67,6 +67,9 @@ type simulation struct {
 	late       int
 	pages      int
 	reconciled int
+	// away has all that is sealed and stored away, and recalls counts how often something came back.
+	away    bool
+	recalls int
 }
 
 func newSimulation(t *testing.T, seed uint64, cfg Config, from, now langsmith.Time) *simulation {
@@ -99,6 +102,19 @@ func (s *simulation) save() {
 		}
 	}
 	s.project.Saved()
+	if s.away {
+		s.project.Release()
+	}
+}
+
+// recall brings back what a task needs.
+func (s *simulation) recall(t *Task) {
+	lost, err := s.project.Recall(t, "p", func(keys []string) ([][]byte, error) {
+		s.recalls++
+		return s.get(keys)
+	})
+	require.NoError(s.t, err)
+	require.Zero(s.t, lost)
 }
 
 func (s *simulation) restart() {
@@ -146,6 +162,7 @@ func (s *simulation) rows(t *Task) []*history {
 // read reads a task as the poller does.
 func (s *simulation) read(t *Task) {
 	p := s.project
+	s.recall(t)
 	rows := s.rows(t)
 	for {
 		n := min(s.pageSize, len(rows))
@@ -251,6 +268,8 @@ func TestEveryRunOnce(t *testing.T) {
 			s.faults = []float64{0, 0.05, 0.3}[r.IntN(3)]
 			s.crashes = []float64{0, 0.02, 0.1}[r.IntN(3)]
 			s.pageSize = 1 + r.IntN(20)
+			s.away, s.cfg.ResidentBytes = r.IntN(2) == 0, -1
+			s.restart()
 			given := map[langsmith.UUID]bool{}
 			first, length := begin-2*hour, 5*hour
 			if r.IntN(3) == 0 { // so many that live windows take several pages

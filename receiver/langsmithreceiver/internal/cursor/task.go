@@ -52,6 +52,7 @@ type Task struct {
 	head     langsmith.Time
 	asked    []Waiting
 	answered map[langsmith.UUID]bool
+	pinned   []*bucket
 
 	// found is how many runs were not known.
 	found int

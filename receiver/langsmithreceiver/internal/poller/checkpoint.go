@@ -258,11 +258,15 @@ func (w *worker) save(ctx context.Context) bool {
 	}
 	held, losses, _ := w.owner.state()
 	if w.losses != losses {
+		if err := w.recallAll(ctx); err != nil {
+			return w.wrote("storage/"+w.id.String(), err)
+		}
 		w.cursor.Rewrite()
 		w.losses = losses
 	}
 	changes, err := w.cursor.Changes(projectKey(w.owner.space, w.id))
 	if err == nil && len(changes) == 0 || ctx.Err() != nil { // the last write has a context of its own
+		w.cursor.Release()
 		return err == nil && len(changes) == 0
 	}
 	w.unstored.CompareAndSwap(0, int64(w.now()))
@@ -287,6 +291,7 @@ func (w *worker) save(ctx context.Context) bool {
 		return false
 	}
 	w.cursor.Saved()
+	w.cursor.Release()
 	w.unstored.Store(0)
 	return true
 }

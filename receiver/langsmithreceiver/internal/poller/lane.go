@@ -34,6 +34,10 @@ type lane struct {
 
 // read reads a task page by page.
 func (l *lane) read(ctx context.Context, task *cursor.Task) error {
+	if err := l.recall(ctx, task); err != nil {
+		l.stopTask(task)
+		return err
+	}
 	if task.Kind == cursor.KindReconcile {
 		return l.reconcile(ctx, task)
 	}

@@ -1,0 +1,100 @@
+package cursor
+
+import (
+	"errors"
+	"slices"
+)
+
+// What is sealed and stored need not be in memory, where it would be several megabytes for every thousand runs a second:
+// only tasks that read its time again ask for it. [Project.Release] has it away, and [Project.Recall] brings back what a
+// task needs.
+
+// Release gives back the memory of what is sealed and stored, but for what a task under way has recalled, and for what is
+// small.
+func (p *Project) Release() {
+	for _, b := range p.buckets {
+		if s := &b.sealed; s.block != nil && !b.sealedDirty && b.pins == 0 && len(s.block.data) > p.cfg.ResidentBytes {
+			s.leave()
+		}
+	}
+}
+
+// Recall has all in memory that is remembered of the window of a task, until the task ends. It comes before the first row
+// of the task. Prefix is the key of the project, and get is as of [Load]. It returns how many runs storage has lost: from
+// then on all that is met of their time counts as known, since nothing else keeps it from going out again.
+func (p *Project) Recall(t *Task, prefix string, get func(keys []string) ([][]byte, error)) (lost int, err error) {
+	if t.Kind == KindRecheck { // asks for few runs of any time, and knows by other means which of them went out
+		return 0, nil
+	}
+	for _, start := range p.starts() {
+		b := p.buckets[start]
+		if start >= t.Window.To || start+bucketLength <= t.Window.From || slices.Contains(t.pinned, b) {
+			continue
+		}
+		b.pins++
+		t.pinned = append(t.pinned, b)
+		n, err := p.recall(b, prefix, get)
+		if err != nil {
+			return lost, err
+		}
+		lost += n
+	}
+	return lost, nil
+}
+
+// RecallAll is [Project.Recall] for all that is remembered, until the next [Project.Release].
+func (p *Project) RecallAll(prefix string, get func(keys []string) ([][]byte, error)) (lost int, err error) {
+	for _, start := range p.starts() {
+		n, err := p.recall(p.buckets[start], prefix, get)
+		if err != nil {
+			return lost, err
+		}
+		lost += n
+	}
+	return lost, nil
+}
+
+func (p *Project) recall(b *bucket, prefix string, get func(keys []string) ([][]byte, error)) (lost int, err error) {
+	if !b.sealed.away() {
+		return 0, nil
+	}
+	keys := make([]string, b.sealed.chunks())
+	for i := range keys {
+		keys[i] = sealedKey(prefix, b.start, i)
+	}
+	values, err := get(keys)
+	if err != nil {
+		return 0, err
+	}
+	s, err := decodeSealed(b.sealed.n, slices.Concat(values...))
+	if err == nil && (s.groupBits != b.sealed.groupBits || s.width != b.sealed.width) {
+		err = errSealed
+	}
+	if errors.Is(err, errSealed) {
+		return p.lose(b), nil
+	}
+	b.sealed = s
+	return 0, err
+}
+
+// lose gives up what is sealed of a bucket.
+func (p *Project) lose(b *bucket) (runs int) {
+	runs = b.sealed.n - b.replaced
+	p.seen -= b.count()
+	p.dropStored(b)
+	for i := range b.recent.segments { // they are not lost
+		b.recent.segments[i].dirty = true
+	}
+	b.sealed, b.replaced, b.used, b.sealedDirty = sealed{}, 0, Usage{Unknown: true}, false
+	b.lost, p.dirty = true, true
+	p.seen += b.count()
+	return runs
+}
+
+// unpin lets go of what a task has recalled.
+func (p *Project) unpin(t *Task) {
+	for _, b := range t.pinned {
+		b.pins--
+	}
+	t.pinned = nil
+}
