@@ -12,9 +12,12 @@ import (
 	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
-// Version is the format of what is stored. A newer one is refused. Version 1 did not hold the usage of runs, and both
-// versions before 3 held the whole id of each.
-const Version = 3
+// Version is the format of what is stored. A newer one is refused. Version 1 did not hold the usage of runs, both versions
+// before 3 held the whole id of each, and that held more of its hash.
+const Version = 4
+
+// hashBitsV3 is how much of a hash a sealed run had in version 3.
+const hashBitsV3 = 56
 
 // Sizes of what earlier versions stored of a run: id and revision, and since version 2 the usage.
 const (
@@ -24,14 +27,14 @@ const (
 )
 
 // sealedChunk is how much of a sealed bucket is stored under one key. A larger value has a storage such as bbolt, which
-// writes neighbours with it, write and occupy more.
-const sealedChunk = 16 << 10
+// writes neighbours with it, write and occupy more. There two of these with their keys fill eight pages.
+const sealedChunk = 16<<10 - 128
 
 // maxSeenInBucket is more ids than any project has in 30 seconds; a larger count is a sign of damage.
 const maxSeenInBucket = 1 << 24
 
 // maxChunks is more than the chunks of so many.
-const maxChunks = maxSeenInBucket * (wide + hashBits/8 + 1) / sealedChunk
+const maxChunks = maxSeenInBucket * (wide + hashBitsV3/8 + 1) / sealedChunk
 
 // Errors of [Load]. Both mean that nothing may be read, because it would be lost or repeated.
 var (
@@ -248,7 +251,7 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 		b := p.bucket(r.Start)
 		if r.Sealed > 0 {
 			value := slices.Concat(values[segments : segments+r.Chunks]...)
-			if b.sealed, err = decodeSealed(r.Sealed, value); err != nil {
+			if b.sealed, err = loadSealed(r.Sealed, rec.Version, value); err != nil {
 				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[segments])
 			}
 		}
@@ -271,6 +274,17 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 		p.seen += b.count()
 	}
 	return nil
+}
+
+func loadSealed(runs, version int, value []byte) (sealed, error) {
+	if version > 3 {
+		return decodeSealed(runs, hashBits, value)
+	}
+	former, err := decodeSealed(runs, hashBitsV3, value)
+	if err != nil {
+		return sealed{}, err
+	}
+	return seal(&former, &recent{}, former.width), nil
 }
 
 // loadSegment reads so many runs, and reports whether that could be done.

@@ -72,6 +72,10 @@ func TestCheckpointRoundTrip(t *testing.T) {
 // former is what an earlier version would have stored of the same.
 func former(t testing.TB, version int) (*Project, map[string][]byte) {
 	p, stored := filled(t)
+	if version == 3 {
+		stored["p"] = []byte(strings.Replace(string(stored["p"]), `"version":4`, `"version":3`, 1))
+		return p, stored
+	}
 	var ids []byte
 	for n := range uint64(2*segmentEntries + 10) {
 		run := id(n + 1)
@@ -125,10 +129,48 @@ func TestFormerCheckpointsAreRead(t *testing.T) {
 					stored[c.Key] = slices.Clone(c.Value)
 				}
 				q.Saved()
-				assert.Contains(t, string(stored["p"]), `"version":3`)
+				assert.Contains(t, string(stored["p"]), `"version":4`)
 				q, err = load(stored)
 				require.NoError(t, err)
 				assert.Empty(t, changes(t, q))
+			}
+		}
+	}
+}
+
+// TestFormerSealedRunsAreRead checks that runs that version 3 sealed, with more of their hashes, are still known.
+func TestFormerSealedRunsAreRead(t *testing.T) {
+	for _, width := range []int{narrow, wide} {
+		p, stored := filled(t)
+		b := p.buckets[begin-30*second]
+		runs := b.recent.n
+		b.sealed = sealTo(&sealed{}, &b.recent, hashBitsV3, width)
+		b.recent, b.sealedDirty = recent{}, true
+		p.forgotten = append(p.forgotten, seenKey("", b.start, 0), seenKey("", b.start, 1), seenKey("", b.start, 2))
+		for _, c := range changes(t, p) {
+			stored[c.Key] = slices.Clone(c.Value)
+		}
+		stored["p"] = []byte(strings.Replace(string(stored["p"]), `"version":4`, `"version":3`, 1))
+		q, err := load(stored)
+		require.NoError(t, err)
+		for round := range 2 {
+			assert.Equal(t, runs, q.seen)
+			for n := range uint64(runs) {
+				have, ok, _ := q.known(q.hash(id(n+1)), begin-30*second)
+				require.True(t, ok)
+				require.True(t, have.is(revisionOf(finished(n+1, begin-30*second))))
+				_, ok, _ = q.known(q.hash(id(n+1<<30)), begin-30*second)
+				require.False(t, ok)
+			}
+			if round == 0 {
+				for _, c := range changes(t, q) {
+					stored[c.Key] = slices.Clone(c.Value)
+				}
+				q.Saved()
+				q, err = load(stored)
+				require.NoError(t, err)
+				assert.Empty(t, changes(t, q))
+				assert.Equal(t, hashBits, q.buckets[b.start].sealed.hashBits)
 			}
 		}
 	}
@@ -161,7 +203,7 @@ func TestUnreadableCheckpointsAreRefused(t *testing.T) {
 			assert.ErrorIs(t, err, ErrCorrupt, "%s %s", key, name)
 		}
 	}
-	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":3`, `"version":4`, 1))})
+	_, err := load(map[string][]byte{"p": []byte(strings.Replace(string(stored["p"]), `"version":4`, `"version":5`, 1))})
 	assert.ErrorIs(t, err, ErrNewer)
 }
 

@@ -328,10 +328,7 @@ func (p *Project) sweepDone(now langsmith.Time) {
 }
 
 func (p *Project) scheduleSweep(now langsmith.Time) {
-	p.sweepDue = p.sweepAll()
-	if p.seen >= sweepRuns {
-		p.sweepDue = min(p.sweepDue, now.Add(minSweep))
-	}
+	p.sweepDue = min(p.sweepAll(), now.Add(minSweep))
 }
 
 func (p *Project) sweepInterval() time.Duration {

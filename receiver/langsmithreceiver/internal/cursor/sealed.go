@@ -9,9 +9,9 @@ import (
 
 const (
 	// hashBits is how much of a hash a sealed run keeps. A run that was never read is taken for one of n that started
-	// in the same 30 seconds with a probability of n/2^56: with 3 000 runs a second, for one of 800 billion of those that
-	// come late.
-	hashBits = 56
+	// in the same 30 seconds with a probability of n/2^48: with 3 000 runs a second, one of 3 billion of those that come
+	// late.
+	hashBits = 48
 	// groupRuns is how many runs have the leading bits of their hash in common at most, on average; at least half as many.
 	groupRuns = 16
 
@@ -26,10 +26,11 @@ const (
 )
 
 // sealed is the runs of a bucket of which hardly any are expected any more, in a form to which none can be added: of each
-// run the rest of its hash, without the leading bits, which its group says. A narrow one of a busy project takes 8 bytes
+// run the rest of its hash, without the leading bits, which its group says. A narrow one of a busy project takes 7 bytes
 // for each run, outside of Go's heap, unless they are away: in storage only. The zero value has none.
 type sealed struct {
 	n         int
+	hashBits  int // less for what was stored by an earlier version
 	groupBits int
 	width     int
 	block     *block
@@ -39,14 +40,15 @@ type sealed struct {
 }
 
 // newSealed has place for n runs.
-func newSealed(n, groupBits, width int) sealed {
-	s := sealed{n: n, groupBits: groupBits, width: width}
-	s.place(newBlock(sealedSize(n, groupBits, width)))
+func newSealed(n, hashBits, groupBits, width int) sealed {
+	s := sealed{n: n, hashBits: hashBits, groupBits: groupBits, width: width}
+	s.place(newBlock(s.size()))
 	return s
 }
 
-func sealedSize(n, groupBits, width int) int {
-	return 4<<groupBits + n*width + (n*(hashBits-groupBits)+7)/8 + 7
+// size is how many bytes the runs take.
+func (s *sealed) size() int {
+	return 4<<s.groupBits + s.n*s.width + (s.n*s.restBits()+7)/8 + 7
 }
 
 // away reports whether the runs are in storage only.
@@ -64,7 +66,7 @@ func (s *sealed) place(b *block) {
 	s.ends, s.extras, s.rests = b.data[:ends], b.data[ends:][:extras], b.data[ends+extras:]
 }
 
-func (s *sealed) restBits() int { return hashBits - s.groupBits }
+func (s *sealed) restBits() int { return s.hashBits - s.groupBits }
 
 func (s *sealed) end(group int) int {
 	return int(binary.LittleEndian.Uint32(s.ends[4*group:]))
@@ -84,7 +86,7 @@ func (s *sealed) rest(i int) uint64 {
 
 // split is the group of a hash and its rest.
 func (s *sealed) split(hash uint64) (group int, rest uint64) {
-	hash >>= 64 - hashBits
+	hash >>= 64 - s.hashBits
 	return int(hash >> s.restBits()), hash & (1<<s.restBits() - 1)
 }
 
@@ -146,12 +148,14 @@ func (s *sealed) each(without []bool, do func(hash uint64, revision uint32, usag
 			continue
 		}
 		revision, _ := s.revision(i)
-		do((uint64(group)<<s.restBits()|s.rest(i))<<(64-hashBits), revision, s.usage(i), s.digest(i))
+		do((uint64(group)<<s.restBits()|s.rest(i))<<(64-s.hashBits), revision, s.usage(i), s.digest(i))
 	}
 }
 
 // seal returns the runs of both, as they were last. Nothing can be kept of those in old that is not known.
-func seal(old *sealed, recent *recent, width int) sealed {
+func seal(old *sealed, recent *recent, width int) sealed { return sealTo(old, recent, hashBits, width) }
+
+func sealTo(old *sealed, recent *recent, hashBits, width int) sealed {
 	if old.n > 0 {
 		width = min(width, old.width)
 	}
@@ -170,7 +174,7 @@ func seal(old *sealed, recent *recent, width int) sealed {
 			do(recent.hash(position), recent.revision(position), used, used.digest())
 		}
 	}
-	s := newSealed(n, min(bits.Len(uint(n/groupRuns)), maxGroupBits), width)
+	s := newSealed(n, hashBits, min(bits.Len(uint(n/groupRuns)), maxGroupBits), width)
 	// How many there are in each group tells where it begins, and when all are placed, that is where it ends.
 	at := make([]uint32, 1<<s.groupBits)
 	each(func(hash uint64, _ uint32, _ usage, _ byte) {
@@ -214,7 +218,7 @@ func (s *sealed) chunks() int {
 	if s.n == 0 {
 		return 0
 	}
-	return (sealedHeader + sealedSize(s.n, s.groupBits, s.width) + sealedChunk - 1) / sealedChunk
+	return (sealedHeader + s.size() + sealedChunk - 1) / sealedChunk
 }
 
 // encode returns the form in which the runs are stored, in memory of its own.
@@ -224,15 +228,16 @@ func (s *sealed) encode() []byte {
 }
 
 // decodeSealed returns the n runs of a stored value.
-func decodeSealed(n int, value []byte) (sealed, error) {
+func decodeSealed(n, hashBits int, value []byte) (sealed, error) {
 	if len(value) < sealedHeader {
 		return sealed{}, errSealed
 	}
 	groupBits, width := int(value[0]), int(value[1])
-	if groupBits > maxGroupBits || width != narrow && width != wide || len(value)-sealedHeader != sealedSize(n, groupBits, width) {
+	expected := sealed{n: n, hashBits: hashBits, groupBits: groupBits, width: width}
+	if groupBits > maxGroupBits || width != narrow && width != wide || len(value)-sealedHeader != expected.size() {
 		return sealed{}, errSealed
 	}
-	s := newSealed(n, groupBits, width)
+	s := newSealed(n, hashBits, groupBits, width)
 	copy(s.block.data, value[sealedHeader:])
 	for group := range 1 << groupBits {
 		if s.end(group) < s.begin(group) {

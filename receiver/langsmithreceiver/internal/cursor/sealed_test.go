@@ -246,7 +246,7 @@ func TestSealedRoundTrip(t *testing.T) {
 	for _, n := range []int{1, 15, 16, 17, 1000, 100_000} {
 		for _, width := range []int{narrow, wide} {
 			s := filledSealed(n, width)
-			got, err := decodeSealed(n, s.encode())
+			got, err := decodeSealed(n, hashBits, s.encode())
 			require.NoError(t, err)
 			assert.Equal(t, s.block.data, got.block.data)
 			r := rand.New(rand.NewPCG(uint64(n), 3))
@@ -280,7 +280,7 @@ func FuzzDecodeSealed(f *testing.F) {
 		if n < 0 || n > maxSeenInBucket {
 			return
 		}
-		s, err := decodeSealed(n, value)
+		s, err := decodeSealed(n, hashBits, value)
 		if err != nil {
 			return
 		}

@@ -66,7 +66,7 @@ func (p *Project) recall(b *bucket, prefix string, get func(keys []string) ([][]
 	if err != nil {
 		return 0, err
 	}
-	s, err := decodeSealed(b.sealed.n, slices.Concat(values...))
+	s, err := decodeSealed(b.sealed.n, b.sealed.hashBits, slices.Concat(values...))
 	if err == nil && (s.groupBits != b.sealed.groupBits || s.width != b.sealed.width) {
 		err = errSealed
 	}

@@ -35,6 +35,7 @@ type client struct {
 	*ledger // may be nil
 	frozen  bool
 	fault   func() error
+	unread  func() error // decides about what only reads
 	wrote   func()
 	writes  int
 	held    chan struct{}
@@ -52,6 +53,12 @@ func (c *client) breaks(fault func() error) {
 	c.disk.mu.Lock()
 	defer c.disk.mu.Unlock()
 	c.fault = fault
+}
+
+func (c *client) breaksReads(fault func() error) {
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	c.unread = fault
 }
 
 // holdWrite has the next write wait before it is carried out, as that of a process that is paused.
@@ -88,6 +95,9 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		c.disk.mu.Unlock()
 		<-held
 		c.disk.mu.Lock()
+	}
+	if !write && c.unread != nil {
+		return c.unread()
 	}
 	if write {
 		c.writes++
