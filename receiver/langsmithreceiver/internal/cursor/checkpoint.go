@@ -211,6 +211,9 @@ func Load(cfg Config, prefix string, get func(keys []string) ([][]byte, error)) 
 		return nil, err
 	}
 	p.Saved()
+	for _, b := range p.buckets {
+		p.waitAgain(b)
+	}
 	if rec.Version < Version {
 		p.Rewrite()
 	}
@@ -269,7 +272,6 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 			if err := p.loadWaiting(values[last]); err != nil || len(b.waiting) != r.Waiting {
 				return fmt.Errorf("%w: key %q", ErrCorrupt, keys[last])
 			}
-			p.waitAgain(b)
 		}
 		p.seen += b.count()
 	}

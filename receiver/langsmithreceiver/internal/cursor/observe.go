@@ -92,7 +92,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 			return Decision{}
 		}
 	}
-	if w != nil && w.changed && run.Finished() { // what it was like before is forgotten already
+	if w != nil && w.changed && run.Finished() { // what it was like before is away, or forgotten already
 		p.inFlight[run.ID] = struct{}{}
 		return Decision{Action: EmitUpdated, Entry: p.entry(run, hash, w.replaces(away))}
 	}

@@ -74,6 +74,8 @@ type Project struct {
 
 	inFlight map[langsmith.UUID]struct{}
 	prices   prices
+	// holding are the tasks under way for which something was recalled.
+	holding []*Task
 	// incomplete is set by [Project.WaitFor].
 	incomplete func(*langsmith.Run) bool
 
@@ -407,7 +409,7 @@ func (p *Project) nextLook(w *Waiting, now langsmith.Time) langsmith.Time {
 // Finish ends a task of which every page was read. It returns how many runs were given up because LangSmith
 // does not know them any more.
 func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
-	defer p.unpin(t)
+	defer p.letGo(t)
 	switch t.Kind {
 	case KindLive:
 		if length := t.Window.Length().Seconds(); length > 0 {
@@ -442,7 +444,7 @@ func (p *Project) Finish(t *Task, now langsmith.Time) (gone int) {
 // Stop ends a task early: because it is [Project.Long], or because it failed. What was read in full is kept, so
 // that it need not be read again; the rest stays to be read.
 func (p *Project) Stop(t *Task, now langsmith.Time) {
-	defer p.unpin(t)
+	defer p.letGo(t)
 	read := t.read()
 	switch t.Kind {
 	case KindLive:

@@ -33,8 +33,6 @@ type bucket struct {
 	waiting map[langsmith.UUID]*Waiting
 	// lost says that storage lost the sealed runs while they were away. All that is met counts as one of them then.
 	lost bool
-	// pins is how many tasks under way need the sealed runs in memory.
-	pins int
 	// sealedDirty and waitingDirty say that these changed since they were stored.
 	sealedDirty, waitingDirty bool
 	// storedSegments, storedChunks and storedWaiting say what storage holds, so that it can be deleted.

@@ -3,17 +3,24 @@ package cursor
 import (
 	"errors"
 	"slices"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
 
 // What is sealed and stored need not be in memory, where it would be several megabytes for every thousand runs a second:
 // only tasks that read its time again ask for it. [Project.Release] has it away, and [Project.Recall] brings back what a
 // task needs.
 
-// Release gives back the memory of what is sealed and stored, but for what a task under way has recalled, and for what is
+// Release gives back the memory of what is sealed and stored, but for what tasks under way have recalled, and for what is
 // small.
 func (p *Project) Release() {
-	for _, b := range p.buckets {
-		if s := &b.sealed; s.block != nil && !b.sealedDirty && b.pins == 0 && len(s.block.data) > p.cfg.ResidentBytes {
+	for start, b := range p.buckets {
+		s := &b.sealed
+		if s.block == nil || b.sealedDirty || len(s.block.data) <= p.cfg.ResidentBytes {
+			continue
+		}
+		held := slices.ContainsFunc(p.holding, func(t *Task) bool { return t.recalled.overlaps(start) })
+		if !held {
 			s.leave()
 		}
 	}
@@ -26,20 +33,26 @@ func (p *Project) Recall(t *Task, prefix string, get func(keys []string) ([][]by
 	if t.Kind == KindRecheck { // asks for few runs of any time, and knows by other means which of them went out
 		return 0, nil
 	}
+	if t.recalled.Empty() {
+		p.holding = append(p.holding, t)
+	}
+	t.recalled = t.Window
 	for _, start := range p.starts() {
-		b := p.buckets[start]
-		if start >= t.Window.To || start+bucketLength <= t.Window.From || slices.Contains(t.pinned, b) {
+		if !t.recalled.overlaps(start) {
 			continue
 		}
-		b.pins++
-		t.pinned = append(t.pinned, b)
-		n, err := p.recall(b, prefix, get)
+		n, err := p.recall(p.buckets[start], prefix, get)
 		if err != nil {
 			return lost, err
 		}
 		lost += n
 	}
 	return lost, nil
+}
+
+// overlaps reports whether a part of the bucket that begins at start is in the window.
+func (w Window) overlaps(start langsmith.Time) bool {
+	return start < w.To && w.From < start+bucketLength
 }
 
 // RecallAll is [Project.Recall] for all that is remembered, until the next [Project.Release].
@@ -91,10 +104,7 @@ func (p *Project) lose(b *bucket) (runs int) {
 	return runs
 }
 
-// unpin lets go of what a task has recalled.
-func (p *Project) unpin(t *Task) {
-	for _, b := range t.pinned {
-		b.pins--
-	}
-	t.pinned = nil
+// letGo ends what a task holds in memory.
+func (p *Project) letGo(t *Task) {
+	p.holding = slices.DeleteFunc(p.holding, func(have *Task) bool { return have == t })
 }

@@ -109,6 +109,23 @@ func TestTasksRecallWhatTheyNeed(t *testing.T) {
 	assert.Equal(t, Duplicate, p.Observe(backfill, finished(3000, awayStart(0)), begin).Action)
 }
 
+// TestATaskKeepsWhatItsWindowGets checks that runs which join the window of a task while it is under way stay in memory.
+func TestATaskKeepsWhatItsWindowGets(t *testing.T) {
+	p, s := away(t, testConfig)
+	sweep := newTask(KindSweep, Window{awayStart(0) - 5*minute, awayStart(0)}, begin)
+	_, err := p.Recall(sweep, "p", s.get)
+	require.NoError(t, err)
+	late := finished(1000, awayStart(0)-minute)
+	p.Accept([]Entry{{late.ID, late.Start, p.hash(late.ID), revisionOf(late), usageOf(late), replaced{}}})
+	p.prune()
+	require.Equal(t, 1, p.buckets[bucketStart(late.Start)].sealed.n)
+	s.write(t, p)
+	assert.Equal(t, Wait, p.Observe(sweep, finished(1001, late.Start), begin).Action)
+	p.Finish(sweep, begin)
+	p.Release()
+	assert.True(t, p.buckets[bucketStart(late.Start)].sealed.away())
+}
+
 // TestUpdatesOfWhatIsAway checks that a run that a sweep saw changed goes out again while what it was like is away, and
 // that it counts once, with what it used last.
 func TestUpdatesOfWhatIsAway(t *testing.T) {

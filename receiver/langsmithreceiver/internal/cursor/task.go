@@ -52,7 +52,7 @@ type Task struct {
 	head     langsmith.Time
 	asked    []Waiting
 	answered map[langsmith.UUID]bool
-	pinned   []*bucket
+	recalled Window // what was recalled for it
 
 	// found is how many runs were not known.
 	found int

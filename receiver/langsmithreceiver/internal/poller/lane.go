@@ -34,10 +34,6 @@ type lane struct {
 
 // read reads a task page by page.
 func (l *lane) read(ctx context.Context, task *cursor.Task) error {
-	if err := l.recall(ctx, task); err != nil {
-		l.stopTask(task)
-		return err
-	}
 	if task.Kind == cursor.KindReconcile {
 		return l.reconcile(ctx, task)
 	}
@@ -76,6 +72,9 @@ func pagingFailed(err error) bool {
 }
 
 func (l *lane) readPages(ctx context.Context, task *cursor.Task) error {
+	if err := l.recall(ctx, task); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	next, empty := "", 0
 	for {
