@@ -20,7 +20,7 @@ const (
 	// batchSpans and batchBytes bound what is handed to the pipeline at once, and so what a crash may repeat. Exporters have
 	// it in memory once more when they encode it.
 	batchSpans = 1000
-	batchBytes = 2 << 20
+	batchBytes = 1 << 20
 	// spanBytes is about what a span takes beside its content.
 	spanBytes = 1 << 10
 )
