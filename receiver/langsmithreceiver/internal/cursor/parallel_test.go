@@ -138,7 +138,7 @@ func TestEveryRunOnceInParallel(t *testing.T) {
 			s := newSimulation(t, seed, testConfig, now-3*hour, now)
 			r := s.rand
 			s.cfg.WindowPages = 3 + r.IntN(20)
-			s.away, s.cfg.ResidentBytes = r.IntN(2) == 0, -1
+			s.away, s.cfg.ResidentBytes, s.cfg.SealRuns = r.IntN(2) == 0, -1, 3*r.IntN(2)
 			s.restart()
 			s.faults = []float64{0, 0.05, 0.2}[r.IntN(3)]
 			s.crashes = []float64{0, 0.005, 0.03}[r.IntN(3)]

@@ -43,6 +43,8 @@ type Config struct {
 	ReconcileRuns int
 	// WindowPages is after how many pages a window is cut, if it can be; 0 means 50.
 	WindowPages int
+	// SealRuns is how many runs of 30 seconds are sealed although more are expected; 0 means 8192.
+	SealRuns int
 	// ResidentBytes is how much of what is sealed and stored of 30 seconds stays in memory all the same; 0 means 32 KiB, a
 	// negative number none.
 	ResidentBytes int
@@ -114,6 +116,9 @@ func newProject(cfg Config, key HashKey, head, floor langsmith.Time) *Project {
 	}
 	if cfg.OverlapRows <= 0 {
 		cfg.OverlapRows = 1000
+	}
+	if cfg.SealRuns <= 0 {
+		cfg.SealRuns = 8192
 	}
 	if cfg.ResidentBytes == 0 {
 		cfg.ResidentBytes = largeBlock
@@ -504,7 +509,8 @@ func (p *Project) advance(t *Task) {
 	p.prune()
 }
 
-// prune forgets ids that no window can meet again, and seals those that only late runs can join.
+// prune forgets ids that no window can meet again, and seals those that only late runs can join. Of a backlog, which is
+// read at many places at a time, it seals many at once before that.
 func (p *Project) prune() {
 	done := p.settled()
 	if p.checked != 0 {
@@ -525,7 +531,9 @@ func (p *Project) prune() {
 		width = wide
 	}
 	from := p.liveFrom()
-	p.seal(width, func(w Window) bool { return w.To <= from && w.From >= p.comparing && !p.gaps.overlaps(w) })
+	p.seal(width, p.cfg.SealRuns, func(w Window, many bool) bool {
+		return w.To <= from && w.From >= p.comparing && (many || !p.gaps.overlaps(w))
+	})
 }
 
 // retained reports whether an emitted run that started at this time could be met again.

@@ -74,7 +74,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 						model[n] = run
 					}
 				case 3:
-					p.seal(width, func(Window) bool { return r.IntN(2) == 0 })
+					p.seal(width, 1, func(Window, bool) bool { return r.IntN(2) == 0 })
 				case 4: // stored, and perhaps read again
 					for _, c := range changes(t, p) {
 						if c.Value == nil {
@@ -190,7 +190,7 @@ func TestComparisonsCorrectWhatWasUsed(t *testing.T) {
 	for n := range uint64(10) {
 		p.Accept([]Entry{p.Observe(task, finished(n+1, begin-40*second), begin).Entry})
 	}
-	p.seal(narrow, func(Window) bool { return true })
+	p.seal(narrow, 1, func(Window, bool) bool { return true })
 	window := Window{bucketStart(begin - 40*second), bucketStart(begin-40*second) + bucketLength}
 	_, used := p.Known(window)
 	require.Equal(t, Usage{Tokens: 100, Cost: 5}, used)

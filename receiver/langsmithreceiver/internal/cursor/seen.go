@@ -201,10 +201,12 @@ func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, us
 	}
 }
 
-// seal seals every bucket of which due says that it is time, but for those to which little was added since.
-func (m *memory) seal(width int, due func(Window) bool) {
+// seal seals every bucket of which due says that it is time, but for those to which little was added since. Many says that
+// there are enough recent runs, and no fewer than are sealed, so that it is worth it before the last ones have come.
+func (m *memory) seal(width, enough int, due func(w Window, many bool) bool) {
 	for start, b := range m.buckets {
-		if b.recent.n == 0 || b.recent.n*sealAgain < b.sealed.n || b.sealed.away() || !due(Window{start, start + bucketLength}) {
+		many := b.recent.n >= max(enough, b.sealed.n)
+		if b.recent.n == 0 || b.recent.n*sealAgain < b.sealed.n || b.sealed.away() || !due(Window{start, start + bucketLength}, many) {
 			continue
 		}
 		m.seen -= b.count()

@@ -268,7 +268,7 @@ func TestEveryRunOnce(t *testing.T) {
 			s.faults = []float64{0, 0.05, 0.3}[r.IntN(3)]
 			s.crashes = []float64{0, 0.02, 0.1}[r.IntN(3)]
 			s.pageSize = 1 + r.IntN(20)
-			s.away, s.cfg.ResidentBytes = r.IntN(2) == 0, -1
+			s.away, s.cfg.ResidentBytes, s.cfg.SealRuns = r.IntN(2) == 0, -1, 3*r.IntN(2)
 			s.restart()
 			given := map[langsmith.UUID]bool{}
 			first, length := begin-2*hour, 5*hour

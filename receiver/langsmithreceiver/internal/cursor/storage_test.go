@@ -304,3 +304,26 @@ func TestAllIsStoredAnew(t *testing.T) {
 	allAway(t, p)
 	assert.Equal(t, before, s.values)
 }
+
+// TestABusyBacklogTakesLittle checks that most of what is read of a busy time is sealed before all of it has been read.
+func TestABusyBacklogTakesLittle(t *testing.T) {
+	p := New(testConfig, begin-hour)
+	p.head, p.swept = begin, begin
+	start := begin - 10*minute
+	p.gaps = p.gaps.add(Window{start, start + second})
+	for n := range uint64(100_000) {
+		p.remember(p.hash(id(n+1)), start, 1, usage{}, replaced{})
+		if n%1000 == 0 {
+			p.prune()
+		}
+	}
+	b := p.buckets[bucketStart(start)]
+	assert.Greater(t, b.sealed.n, 60_000)
+	assert.Equal(t, 100_000, p.Remembered())
+	live := Window{p.liveFrom(), begin}
+	for n := range uint64(100_000) {
+		p.remember(p.hash(id(n+1)), live.From, 1, usage{}, replaced{})
+	}
+	p.prune()
+	assert.Zero(t, p.buckets[bucketStart(live.From)].sealed.n, "live windows need it at any time")
+}

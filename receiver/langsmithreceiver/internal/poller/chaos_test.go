@@ -160,7 +160,7 @@ func chaos(t *testing.T, seed uint64) {
 	w.cursor.EmitUpdates = r.IntN(4) == 0
 	w.cursor.Reconcile = r.IntN(2) == 0
 	w.cursor.WindowPages = 2 + r.IntN(20)
-	w.cursor.ResidentBytes = -r.IntN(2)
+	w.cursor.ResidentBytes, w.cursor.SealRuns = -r.IntN(2), 4*r.IntN(2)
 	w.traffic(r, r.IntN(500), time.Now().Add(-time.Hour), 3*time.Hour)
 	likely := []float64{0, 0.05, 0.3}[r.IntN(3)]
 	w.server.fault = weather(f, likely)
