@@ -15,9 +15,15 @@ import (
 // many ways, receiver and connector on one storage. No span is lost; what comes again is at most the one batch of a
 // project that was on its way, with the ids it had; and the metrics, which continue from life to life, count every run
 // exactly once.
-func TestKilledFiftyTimes(t *testing.T) {
-	const history, kills = 200_000, 50
-	sim := startSimulator(t, "--history", fmt.Sprint(history), "--span", "12h", "--rate", "2", "--late-by", "10s")
+func TestKilledFiftyTimes(t *testing.T) { kill(t, 50, "12h", "1m") }
+
+// TestKilledWhileBusy is the same with a history that is so dense that its ids are in the storage only, and with looks back
+// every minute that have to bring them back.
+func TestKilledWhileBusy(t *testing.T) { kill(t, 20, "1m", "5m") }
+
+func kill(t *testing.T, kills int, span, lookback string) {
+	const history = 200_000
+	sim := startSimulator(t, "--history", fmt.Sprint(history), "--span", span, "--rate", "2", "--late-by", "10s")
 	const runs = "runs/query"
 	post(t, sim.url+"/admin/faults", []map[string]any{
 		{"match": runs, "kind": "slow", "delay": "50ms"},
@@ -34,6 +40,8 @@ func TestKilledFiftyTimes(t *testing.T) {
 		"logs: {level: debug}", "logs: {level: info}",
 	).Replace(intoSink(t, sink))
 	require.Contains(t, config, "storage: file_storage}")
+	require.Contains(t, config, "lookback: 1m\n")
+	config = strings.Replace(config, "lookback: 1m\n", "lookback: "+lookback+"\n", 1)
 	c := newCollector(t, t.TempDir(), config, "{endpoint}", sim.url, "{api_version}", "auto")
 	live := func(life int) {
 		c.launch(t, "--config", fmt.Sprintf("yaml:exporters::otlp_http::headers: {X-Life: '%d'}", life))
@@ -49,7 +57,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 		live(life)
 		if chance.IntN(5) > 0 { // else it ends while it starts, or soon after
 			c.ready(t)
-			share := (float64(life) + chance.Float64()) / kills
+			share := (float64(life) + chance.Float64()) / float64(kills)
 			await(t, 2*time.Minute, fmt.Sprintf("life %d gets on", life), sink.seen.reached(int(share*history*9/10)))
 		}
 		time.Sleep(time.Duration(chance.IntN(300)) * time.Millisecond)
