@@ -242,7 +242,8 @@ func (p *Project) loadBuckets(rec record, prefix string, get func([]string) ([][
 			keys = append(keys, waitingKey(prefix, r.Start))
 		}
 		if r.Lost {
-			p.bucket(r.Start).lost = true
+			b := p.bucket(r.Start)
+			b.lost, b.used = true, Usage{r.Tokens, r.Cost, r.Unknown}
 		}
 		if len(keys) == 0 {
 			continue
@@ -313,7 +314,7 @@ func (p *Project) loadSegment(b *bucket, version, runs int, v []byte) bool {
 		if version > 1 {
 			used = usage{binary.LittleEndian.Uint32(e[4:]), math.Float32frombits(binary.LittleEndian.Uint32(e[8:]))}
 		}
-		b.put(hash, binary.LittleEndian.Uint32(e), used, b.replaces(hash, used))
+		b.put(hash, binary.LittleEndian.Uint32(e), used, previous{})
 	}
 	return true
 }
@@ -329,7 +330,7 @@ func (p *Project) waitAgain(b *bucket) {
 			p.dropWaiting(w.ID, w.Start)
 			continue
 		}
-		w.changed, w.was = true, b.replaces(hash, usage{tokens: unknownTokens})
+		w.changed, w.was = true, b.previous(hash)
 	}
 }
 

@@ -49,7 +49,7 @@ type Entry struct {
 	hash     uint64
 	revision uint32
 	usage    usage
-	was      replaced
+	was      previous
 }
 
 // Observe decides about a row of a task. The run is not kept. A run that is to be emitted counts as known from
@@ -81,7 +81,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Duplicate}
 	}
 	have, ok, away := p.known(hash, run.Start)
-	if ok && !(have.lost && w != nil) {
+	if ok && !(have.lost && p.owed(run, w)) {
 		return p.observeKnown(run, hash, have)
 	}
 	if away && t.Kind != KindRecheck { // the next task that reads its time will know
@@ -94,7 +94,7 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 	}
 	if w != nil && w.changed && run.Finished() { // what it was like before is away, or forgotten already
 		p.inFlight[run.ID] = struct{}{}
-		return Decision{Action: EmitUpdated, Entry: p.entry(run, hash, w.replaces(away))}
+		return Decision{Action: EmitUpdated, Entry: p.entry(run, hash, w.was)}
 	}
 	late := w == nil && t.Kind == KindLive && run.Start < t.head && !p.gaps.contains(run.Start)
 	action, deadline := p.ready(run, w, now)
@@ -115,14 +115,19 @@ func (p *Project) Observe(t *Task, run *langsmith.Run, now langsmith.Time) Decis
 		return Decision{Action: Wait, Late: late}
 	}
 	p.inFlight[run.ID] = struct{}{}
-	decision := Decision{Action: action, Late: late, Entry: p.entry(run, hash, replaced{})}
+	decision := Decision{Action: action, Late: late, Entry: p.entry(run, hash, previous{})}
 	if w != nil {
-		decision.Recovered, decision.Entry.was = w.missed, w.replaces(away)
+		decision.Recovered, decision.Entry.was = w.missed, w.was
 	}
 	return decision
 }
 
-func (p *Project) entry(run *langsmith.Run, hash uint64, was replaced) Entry {
+// owed reports whether a run is still to go out, whatever is known of its bucket.
+func (p *Project) owed(run *langsmith.Run, w *Waiting) bool {
+	return w != nil || p.gaps.contains(run.Start)
+}
+
+func (p *Project) entry(run *langsmith.Run, hash uint64, was previous) Entry {
 	return Entry{run.ID, run.Start, hash, revisionOf(run), usageOf(run), was}
 }
 
@@ -133,7 +138,7 @@ func (p *Project) observeKnown(run *langsmith.Run, hash uint64, have known) Deci
 		p.dropWaiting(run.ID, run.Start) // a sweep may have thought otherwise
 		return Decision{Action: Duplicate}
 	}
-	was := p.replaces(hash, run.Start, usageOf(run))
+	was := p.previous(hash, run.Start)
 	if p.cfg.EmitUpdates && run.Finished() {
 		// The revision is noted when the run has gone out.
 		p.inFlight[run.ID] = struct{}{}
@@ -157,7 +162,7 @@ func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *W
 	if away { // the next task that reads its time will know
 		return Decision{}
 	}
-	known = known && !(have.lost && w != nil)
+	known = known && !(have.lost && p.owed(run, w))
 	if t.measures {
 		t.measure(run, !known && (out || w != nil))
 	}
@@ -174,11 +179,11 @@ func (p *Project) observeIdentity(t *Task, run *langsmith.Run, hash uint64, w *W
 		if !have.is(revisionOf(run)) {
 			p.askFor(run, now)
 			asked := p.wait(run.ID, run.Start)
-			asked.changed, asked.was = true, p.replaces(hash, run.Start, usageOf(run))
+			asked.changed, asked.was = true, p.previous(hash, run.Start)
 		}
 		return Decision{}
 	case known && p.Revises(t) && !have.is(revisionOf(run)):
-		p.remember(hash, run.Start, revisionOf(run), usageOf(run), p.replaces(hash, run.Start, usageOf(run)))
+		p.remember(hash, run.Start, revisionOf(run), usageOf(run), previous{})
 		return Decision{Action: Updated}
 	case known:
 		if t.measures && have.sealed {

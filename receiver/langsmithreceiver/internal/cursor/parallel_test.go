@@ -27,8 +27,10 @@ func (s *simulation) observe(r *reading) {
 	for _, h := range r.rows[:n] {
 		d := s.project.Observe(r.task, h.at(s.now), s.now)
 		switch d.Action {
-		case Emit, EmitUnfinished:
+		case Emit, EmitUnfinished, EmitUpdated:
 			r.entries = append(r.entries, d.Entry)
+		case Updated:
+			s.books.note(s.project, h.id, h.start, usageOf(h.at(s.now)))
 		}
 	}
 	r.rows, r.read = r.rows[n:], true
@@ -39,7 +41,11 @@ func (s *simulation) deliver(r *reading) (ended bool) {
 	for _, e := range r.entries {
 		s.emitted[e.ID]++
 	}
+	for _, e := range r.entries {
+		s.books.note(s.project, e.ID, e.Start, e.usage)
+	}
 	s.project.Accept(r.entries)
+	s.books.check(s.t, s.project)
 	r.entries, r.read = nil, false
 	s.save()
 	s.pages++
@@ -54,8 +60,10 @@ func (s *simulation) deliver(r *reading) (ended bool) {
 	case s.project.Long(r.task):
 		s.project.Stop(r.task, s.now)
 	default:
+		s.books.check(s.t, s.project)
 		return false
 	}
+	s.books.check(s.t, s.project)
 	return true
 }
 
@@ -76,8 +84,12 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 	for s.now < end {
 		if urgent == nil {
 			if t := s.project.Urgent(s.now); t != nil {
-				s.recall(t)
-				urgent = &reading{task: t, rows: s.rows(t)}
+				if s.unreadable(t) {
+					s.now += second
+				} else {
+					s.recall(t)
+					urgent = &reading{task: t, rows: s.rows(t)}
+				}
 			}
 		}
 		for len(background) < lanes {
@@ -89,11 +101,16 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 				require.False(s.t, t.Kind == KindBackfill && other.task.Kind == KindBackfill && ranges{other.task.Window}.overlaps(t.Window),
 					"two backfills read %v and %v", other.task.Window, t.Window)
 			}
-			s.recall(t)
 			r := &reading{task: t, rows: s.rows(t)}
-			if t.Kind != KindReconcile || s.reconcile(r) {
-				background = append(background, r)
+			if t.Kind == KindReconcile && !s.reconcile(r) {
+				continue
 			}
+			if s.unreadable(t) {
+				s.now += second
+				break
+			}
+			s.recall(t)
+			background = append(background, r)
 		}
 		most = max(most, len(background))
 		all := background
@@ -124,6 +141,7 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 		if s.rand.Float64() < s.crashes {
 			s.restart()
 			urgent, background = nil, nil
+			s.books.check(s.t, s.project)
 		}
 	}
 	return most

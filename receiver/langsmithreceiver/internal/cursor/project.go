@@ -92,7 +92,7 @@ type Project struct {
 	// sweeping is what the sweep under way still has to read, and sweptNext the head when it began.
 	sweeping  ranges
 	sweptNext langsmith.Time
-	// lookedBack is the head when the last sweep began that went over all.
+	// lookedBack is when the last sweep began that went over all.
 	lookedBack   langsmith.Time
 	sweepDue     langsmith.Time
 	sweepRunning bool
@@ -279,7 +279,7 @@ func (p *Project) sweep(now langsmith.Time) *Task {
 func (p *Project) beginSweep(now langsmith.Time) bool {
 	from := max(p.floor, p.settled())
 	if now >= p.sweepAll() {
-		p.sweptNext, p.lookedBack = p.head, p.head
+		p.sweptNext, p.lookedBack = p.head, now
 		p.sweeping = p.sweeping.add(Window{from, p.liveFrom()})
 		return true
 	}

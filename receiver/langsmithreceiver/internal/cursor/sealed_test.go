@@ -47,7 +47,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 				case 0, 1: // new ones, and late ones if the bucket is sealed
 					for range r.IntN([]int{5, 50, 700}[r.IntN(3)]) {
 						run := remembered{begin + langsmith.Time(r.IntN(buckets))*bucketLength, r.Uint32(), usage{r.Uint32N(1000), float32(r.IntN(100)) / 64}}
-						p.remember(p.hash(id(next)), run.start, run.revision, run.usage, replaced{})
+						p.remember(p.hash(id(next)), run.start, run.revision, run.usage, previous{})
 						model[id(next)] = run
 						next++
 					}
@@ -70,7 +70,7 @@ func TestSealedRunsAreLikeAMap(t *testing.T) {
 							hidden[run.start] = true
 						}
 						run.revision, run.usage = r.Uint32(), used
-						p.remember(hash, run.start, run.revision, run.usage, p.replaces(hash, run.start, run.usage))
+						p.remember(hash, run.start, run.revision, run.usage, previous{})
 						model[n] = run
 					}
 				case 3:
@@ -216,11 +216,11 @@ func TestComparisonsCorrectWhatWasUsed(t *testing.T) {
 func TestHashesThatAgree(t *testing.T) {
 	var b bucket
 	for hash := range uint64(4) {
-		require.True(t, b.put(hash, uint32(hash), usage{tokens: 1}, replaced{}))
+		require.True(t, b.put(hash, uint32(hash), usage{tokens: 1}, previous{}))
 	}
 	b.seal(wide)
 	assert.Equal(t, 4, b.count())
-	assert.False(t, b.put(5, 5, usage{tokens: 7}, b.replaces(5, usage{tokens: 7})), "taken for one of them")
+	assert.False(t, b.put(5, 5, usage{tokens: 7}, previous{}), "taken for one of them")
 	b.seal(wide)
 	assert.Equal(t, 4, b.count())
 	var used Usage

@@ -49,10 +49,10 @@ type known struct {
 	lost bool
 }
 
-// replaced is what a run was like while it was sealed. The zero value is for a run that was not.
-type replaced struct {
-	sealed bool
-	usage  usage
+// previous is what a run used when it had gone out last, as far as is known. The zero value is for a run that did not.
+type previous struct {
+	out   bool
+	usage usage
 }
 
 // is reports whether a run has not changed, as far as is known.
@@ -76,28 +76,38 @@ func (b *bucket) find(hash uint64) (known, bool) {
 	return known{}, false
 }
 
-// replaces tells about a run that is to be put with this usage.
-func (b *bucket) replaces(hash uint64, usage usage) replaced {
-	i := b.sealed.find(hash)
-	switch {
-	case i < 0:
-		return replaced{}
-	case b.sealed.had(i, usage):
-		return replaced{true, usage}
+// previous tells about a run.
+func (b *bucket) previous(hash uint64) previous {
+	if position := b.recent.find(hash); position >= 0 {
+		return previous{true, b.recent.usage(position)}
 	}
-	return replaced{true, b.sealed.usage(i)}
+	if i := b.sealed.find(hash); i >= 0 {
+		return previous{true, b.sealed.usage(i)}
+	}
+	return previous{}
 }
 
-// put notes a run that went out, or what changed of it, and reports whether it is new.
-func (b *bucket) put(hash uint64, revision uint32, usage usage, was replaced) bool {
+// put notes a run that went out, or what changed of it, and reports whether it is new. Was is what was known when its row
+// was met, for the case that what it replaces is away by now.
+func (b *bucket) put(hash uint64, revision uint32, usage usage, was previous) bool {
 	if !b.recent.put(hash, revision, usage) {
 		return false
 	}
-	if !was.sealed || b.sealed.n == 0 {
+	if b.sealed.away() && was.out && !b.lost {
+		b.replaced++
+		b.used.subtract(was.usage)
+		return false
+	}
+	i := b.sealed.find(hash)
+	if i < 0 {
 		return true
 	}
 	b.replaced++
-	b.used.subtract(was.usage) // if that is not known, that of the others is not any more
+	if b.sealed.had(i, usage) {
+		b.used.subtract(usage)
+	} else { // if it is not known, that of the others is not any more
+		b.used.subtract(b.sealed.usage(i))
+	}
 	return false
 }
 
@@ -132,20 +142,12 @@ type Waiting struct {
 	late bool
 	// missed marks a run that a comparison with LangSmith found.
 	missed bool
-	// changed marks a run that went out and is to go out again, since it changed; it replaces was then.
+	// changed marks a run that went out, with what was tells, and is to go out again, since it changed.
 	changed bool
-	was     replaced
+	was     previous
 	// root is the root of the trace, when the run waits for what that tells, and asked says that it was asked for.
 	root  langsmith.UUID
 	asked bool
-}
-
-// replaces tells what the run replaces when it goes out; away says that what was sealed since is away.
-func (w *Waiting) replaces(away bool) replaced {
-	if w.changed && !w.was.sealed && away {
-		return replaced{true, usage{tokens: unknownTokens}}
-	}
-	return w.was
 }
 
 // memory is the buckets of a project by their start.
@@ -189,13 +191,12 @@ func (m *memory) known(hash uint64, start langsmith.Time) (have known, ok, away 
 	return have, ok, !ok && b.sealed.away()
 }
 
-// replaces tells what a run is to replace with this usage, which must not be away.
-func (m *memory) replaces(hash uint64, start langsmith.Time, usage usage) replaced {
-	return m.bucket(start).replaces(hash, usage)
+func (m *memory) previous(hash uint64, start langsmith.Time) previous {
+	return m.bucket(start).previous(hash)
 }
 
 // remember marks a run as emitted, or notes its new revision and usage.
-func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, usage usage, was replaced) {
+func (m *memory) remember(hash uint64, start langsmith.Time, revision uint32, usage usage, was previous) {
 	if m.bucket(start).put(hash, revision, usage, was) {
 		m.seen++
 	}

@@ -64,7 +64,7 @@ func BenchmarkRemember(b *testing.B) {
 				b.StartTimer()
 				m := memory{hasher: newHasher(HashKey{})}
 				for i, id := range ids {
-					m.remember(m.hash(id), langsmith.Time(i/inBucket)*bucketLength, 1, usage{1, 1}, replaced{})
+					m.remember(m.hash(id), langsmith.Time(i/inBucket)*bucketLength, 1, usage{1, 1}, previous{})
 				}
 				b.StopTimer()
 				bytes = heap() - before

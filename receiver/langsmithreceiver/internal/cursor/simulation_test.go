@@ -28,6 +28,8 @@ type history struct {
 	priced  langsmith.Time // tokens and cost are visible from then on; 0 is never
 	kind    langsmith.RunType
 	fails   bool
+	// edits are when its tokens change.
+	edits []langsmith.Time
 }
 
 func (h *history) at(now langsmith.Time) *langsmith.Run {
@@ -40,6 +42,11 @@ func (h *history) at(now langsmith.Time) *langsmith.Run {
 		if h.priced != 0 && h.priced <= now {
 			run.TotalTokens = langsmith.Count{Value: 10, Valid: true}
 			run.TotalCost = langsmith.Number{Value: 0.5, Valid: true}
+			for _, at := range h.edits {
+				if at <= now {
+					run.TotalTokens.Value += 7
+				}
+			}
 		}
 	}
 	return run
@@ -70,6 +77,10 @@ type simulation struct {
 	// away has all that is sealed and stored away, and recalls counts how often something came back.
 	away    bool
 	recalls int
+	// unread is how likely the storage cannot be read.
+	unread float64
+	// books holds what is to be known of the runs that went out, nil when it is not checked.
+	books *books
 }
 
 func newSimulation(t *testing.T, seed uint64, cfg Config, from, now langsmith.Time) *simulation {
@@ -102,6 +113,9 @@ func (s *simulation) save() {
 		}
 	}
 	s.project.Saved()
+	if s.crashes > 0 {
+		s.books.save()
+	}
 	if s.away {
 		s.project.Release()
 	}
@@ -122,6 +136,9 @@ func (s *simulation) restart() {
 	require.NoError(s.t, err)
 	require.NotNil(s.t, p)
 	s.project = p
+	if s.crashes > 0 {
+		s.books.restart()
+	}
 }
 
 func (s *simulation) get(keys []string) ([][]byte, error) {

@@ -50,7 +50,7 @@ func away(t *testing.T, cfg Config) (*Project, *shelf) {
 	p.head, p.swept = begin, begin
 	for n := range uint64(300) {
 		run := finished(n+1, awayStart(n+1))
-		p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), replaced{})
+		p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), previous{})
 	}
 	p.prune()
 	s := &shelf{values: map[string][]byte{}}
@@ -116,7 +116,7 @@ func TestATaskKeepsWhatItsWindowGets(t *testing.T) {
 	_, err := p.Recall(sweep, "p", s.get)
 	require.NoError(t, err)
 	late := finished(1000, awayStart(0)-minute)
-	p.Accept([]Entry{{late.ID, late.Start, p.hash(late.ID), revisionOf(late), usageOf(late), replaced{}}})
+	p.Accept([]Entry{{late.ID, late.Start, p.hash(late.ID), revisionOf(late), usageOf(late), previous{}}})
 	p.prune()
 	require.Equal(t, 1, p.buckets[bucketStart(late.Start)].sealed.n)
 	s.write(t, p)
@@ -265,7 +265,7 @@ func TestBusyProjectsForgetSoon(t *testing.T) {
 						continue
 					}
 					for range aBucket {
-						p.remember(p.hash(id(next)), at, 1, usage{}, replaced{})
+						p.remember(p.hash(id(next)), at, 1, usage{}, previous{})
 						next++
 					}
 				}
@@ -312,7 +312,7 @@ func TestABusyBacklogTakesLittle(t *testing.T) {
 	start := begin - 10*minute
 	p.gaps = p.gaps.add(Window{start, start + second})
 	for n := range uint64(100_000) {
-		p.remember(p.hash(id(n+1)), start, 1, usage{}, replaced{})
+		p.remember(p.hash(id(n+1)), start, 1, usage{}, previous{})
 		if n%1000 == 0 {
 			p.prune()
 		}
@@ -322,7 +322,7 @@ func TestABusyBacklogTakesLittle(t *testing.T) {
 	assert.Equal(t, 100_000, p.Remembered())
 	live := Window{p.liveFrom(), begin}
 	for n := range uint64(100_000) {
-		p.remember(p.hash(id(n+1)), live.From, 1, usage{}, replaced{})
+		p.remember(p.hash(id(n+1)), live.From, 1, usage{}, previous{})
 	}
 	p.prune()
 	assert.Zero(t, p.buckets[bucketStart(live.From)].sealed.n, "live windows need it at any time")

@@ -183,6 +183,10 @@ func chaos(t *testing.T, seed uint64) {
 		}
 		return nil
 	}
+	unread := 0.
+	if r.IntN(2) == 0 {
+		unread = likely
+	}
 	lives := 1 + r.IntN(5)
 	begun := time.Now()
 	for life := range lives {
@@ -193,6 +197,13 @@ func chaos(t *testing.T, seed uint64) {
 				// Where the reading begins is stored first. A process that is killed before it could do so has not begun.
 				if time.Since(begun) > time.Minute && f.of("disk", time.Now().UnixNano()).Float64() < likely/2 {
 					return errors.New("disk is full")
+				}
+				return nil
+			}
+			started := time.Now()
+			c.unread = func() error {
+				if time.Since(started) > 0 && f.of("read", time.Now().UnixNano()).Float64() < unread {
+					return errors.New("does not answer")
 				}
 				return nil
 			}

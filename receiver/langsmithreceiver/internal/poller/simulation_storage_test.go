@@ -97,7 +97,9 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		c.disk.mu.Lock()
 	}
 	if !write && c.unread != nil {
-		return c.unread()
+		if err := c.unread(); err != nil {
+			return err
+		}
 	}
 	if write {
 		c.writes++
