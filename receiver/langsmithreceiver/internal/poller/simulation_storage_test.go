@@ -119,9 +119,7 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 			op.Value = slices.Clone(c.values[op.Key])
 		case storage.Set:
 			c.values[op.Key] = slices.Clone(op.Value)
-			if _, project, ok := strings.Cut(op.Key, "/project/"); ok && c.ledger != nil && !strings.Contains(project, "/") {
-				wrote[project] = op.Key
-			}
+			c.counts(op.Key, wrote)
 		case storage.Delete:
 			delete(c.values, op.Key)
 		}
@@ -133,6 +131,26 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 		c.wrote()
 	}
 	return nil
+}
+
+// counts adds the projects whose checkpoint counts from the write of a key on: its own if there is a header beside it, and
+// all if the key is that of the header. It needs the disk's lock.
+func (c *client) counts(key string, wrote map[string]string) {
+	if c.ledger == nil {
+		return
+	}
+	if space, ok := strings.CutSuffix(key, headerKey); ok {
+		for other := range c.values {
+			if project, ok := strings.CutPrefix(other, space+"project/"); ok && !strings.Contains(project, "/") {
+				wrote[project] = other
+			}
+		}
+		return
+	}
+	space, project, ok := strings.Cut(key, "project/")
+	if _, begun := c.values[space+headerKey]; ok && begun && !strings.Contains(project, "/") {
+		wrote[project] = key
+	}
 }
 
 // holds returns whether a run is among those that the project stored under a key remembers. It needs the disk's lock.
