@@ -19,7 +19,7 @@ func TestKilledFiftyTimes(t *testing.T) { kill(t, 50, "12h", "1m") }
 
 // TestKilledWhileBusy is the same with a history that is so dense that its ids are in the storage only, and with looks back
 // every minute that have to bring them back.
-func TestKilledWhileBusy(t *testing.T) { kill(t, 20, "1m", "5m") }
+func TestKilledWhileBusy(t *testing.T) { kill(t, 12, "1m", "5m") }
 
 func kill(t *testing.T, kills int, span, lookback string) {
 	const history = 200_000
