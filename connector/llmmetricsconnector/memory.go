@@ -78,13 +78,11 @@ func (m *spanMemory) replay(memory []byte) bool {
 			m.nesting.announce(&kin{around: k.own, model: true})
 			return
 		}
-		if k.own != 0 {
-			counted = append(counted, sourced{source, uint64(k.own)})
-		}
 		if k.model {
 			m.nesting.announce(&k)
 		}
 		m.nesting.decide(&k)
+		counted = appendSourced(counted, source, &k)
 	}
 	sound := readNote(memory, operation, func(kind byte, trace pcommon.TraceID, c *codec) {
 		switch kind {

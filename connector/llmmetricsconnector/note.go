@@ -69,9 +69,7 @@ func (n *note) operation(k *kin) {
 		n.told = true
 		n.memory.buf = binary.AppendUvarint(append(n.memory.buf, noteSource), n.source)
 	}
-	if k.own != 0 {
-		n.counted = append(n.counted, sourced{n.source, uint64(k.own)})
-	}
+	n.counted = appendSourced(n.counted, n.source, k)
 	if !k.model {
 		n.fingerprint(noteFirst, k.own)
 		return

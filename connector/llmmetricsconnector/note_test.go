@@ -52,7 +52,14 @@ func TestOperationsOfNotes(t *testing.T) {
 			continue
 		}
 		if k.own != 0 {
-			counted = append(counted, sourced{source, uint64(k.own)})
+			own := uint64(k.own)
+			if k.model && k.verdict == verdictCounts {
+				own |= roleCovered
+			}
+			counted = append(counted, sourced{source, own})
+		}
+		if k.around != 0 {
+			counted = append(counted, sourced{source, uint64(k.around) | roleHasChild})
 		}
 		switch {
 		case !k.model:

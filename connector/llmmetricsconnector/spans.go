@@ -235,9 +235,7 @@ func (r *spanReader) settle(b *batch) {
 	r.nesting.settle(b.staged)
 	if r.suspects.any() {
 		for i := range b.staged {
-			if k := &b.staged[i].kin; k.verdict == verdictCounts && r.suspects.has(k.own) {
-				k.verdict = verdictRepeated
-			}
+			r.suspects.judge(&b.staged[i].kin)
 		}
 	}
 	for i, source := range b.sources {

@@ -51,6 +51,36 @@ func (s *suspects) has(f fingerprint) bool {
 	return is
 }
 
+// appendSourced appends what has to be known of an operation that came: that it did, and of a model call whether it counts,
+// and in whom it is. The other half of a call that two instrumentations traced may be in the batch that a kill held up.
+func appendSourced(to []sourced, source uint64, k *kin) []sourced {
+	switch {
+	case k.own == 0:
+	case k.model && k.verdict == verdictCounts:
+		to = append(to, sourced{source, uint64(k.own) | roleCovered})
+	default:
+		to = append(to, sourced{source, uint64(k.own)})
+	}
+	if k.model && k.around != 0 {
+		to = append(to, sourced{source, uint64(k.around) | roleHasChild})
+	}
+	return to
+}
+
+// judge corrects what nesting says of an operation that would count.
+func (s *suspects) judge(k *kin) {
+	has := func(f fingerprint, role uint64) bool { return s.has(fingerprint(uint64(f) | role)) }
+	switch {
+	case k.verdict != verdictCounts || k.own == 0:
+	case has(k.own, 0) || has(k.own, roleCovered):
+		k.verdict = verdictRepeated
+	case k.model && has(k.own, roleHasChild):
+		k.verdict = verdictOuter
+	case k.model && k.around != 0 && has(k.around, roleCovered):
+		k.verdict = verdictInner
+	}
+}
+
 // sourceOf stands for a resource in notes.
 func sourceOf(resource pcommon.Map) uint64 {
 	h := fnv.New64a()

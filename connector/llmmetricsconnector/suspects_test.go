@@ -168,3 +168,32 @@ func BenchmarkNewSources(b *testing.B) {
 		come()
 	}
 }
+
+// TestHalvesOfACallFarApart kills after one half of a call that two instrumentations traced. The other comes when nesting
+// has forgotten the first, and does not count.
+func TestHalvesOfACallFarApart(t *testing.T) {
+	for first := range 2 {
+		store := &memory{values: map[string][]byte{}}
+		cfg, host := storing(store)
+		cfg.InitialZero = InitialZeroOff
+		sink := &consumertest.MetricsSink{}
+		half := func(half int) ptrace.Traces {
+			td := chat("gpt")
+			span := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+			span.SetTraceID(pcommon.TraceID{1})
+			span.SetSpanID(pcommon.SpanID{byte(half + 1)})
+			span.SetParentSpanID(pcommon.SpanID{byte(half)}) // the outermost has none
+			return td
+		}
+		c := started(t, cfg, host, sink)
+		require.NoError(t, c.ConsumeTraces(t.Context(), half(first)))
+		die(c.shell)
+		c = started(t, cfg, host, sink)
+		c.spans.nesting.sets = nestingSets{} // many others came
+		require.NoError(t, c.ConsumeTraces(t.Context(), half(1-first)))
+		require.NoError(t, c.ConsumeTraces(t.Context(), half(first)))
+		require.NoError(t, c.Shutdown(t.Context()))
+		count, _, _ := histogramOf(sink.AllMetrics()[0], llmmetrics.MetricOperationDuration)
+		assert.EqualValues(t, 1, count)
+	}
+}
