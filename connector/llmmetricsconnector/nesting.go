@@ -163,27 +163,6 @@ func (n *nesting) decide(k *kin) {
 	}
 }
 
-// hasChild tells that a model call has this parent.
-func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
-	k := modelKin(trace, pcommon.SpanID{}, parent)
-	n.announce(&k)
-}
-
-// first decides whether a span that is no model call counts: the first time it comes.
-func (n *nesting) first(trace pcommon.TraceID, span pcommon.SpanID) verdict {
-	k := otherKin(trace, span)
-	n.decide(&k)
-	return k.verdict
-}
-
-// modelCall decides whether a model call that came alone counts.
-func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) verdict {
-	k := modelKin(trace, span, parent)
-	n.announce(&k)
-	n.decide(&k)
-	return k.verdict
-}
-
 // nestingSize is what all marks take.
 const nestingSize = 8 * len(nestingSet{}) * len(nestingSets{})
 

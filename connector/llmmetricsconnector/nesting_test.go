@@ -139,3 +139,24 @@ func TestRepeatedBatchesCountOnce(t *testing.T) {
 	require.Equal(t, verdictCounts, n.first(trace, pcommon.SpanID{}))
 	require.Equal(t, verdictCounts, n.first(pcommon.TraceID{2}, tool), "another trace")
 }
+
+// hasChild tells that a model call has this parent.
+func (n *nesting) hasChild(trace pcommon.TraceID, parent pcommon.SpanID) {
+	k := modelKin(trace, pcommon.SpanID{}, parent)
+	n.announce(&k)
+}
+
+// first decides whether a span that is no model call counts: the first time it comes.
+func (n *nesting) first(trace pcommon.TraceID, span pcommon.SpanID) verdict {
+	k := otherKin(trace, span)
+	n.decide(&k)
+	return k.verdict
+}
+
+// modelCall decides whether a model call that came alone counts.
+func (n *nesting) modelCall(trace pcommon.TraceID, span, parent pcommon.SpanID) verdict {
+	k := modelKin(trace, span, parent)
+	n.announce(&k)
+	n.decide(&k)
+	return k.verdict
+}

@@ -22,7 +22,7 @@ type note struct {
 	counted []sourced   // the operations
 }
 
-// sourced is the fingerprint of a span, and where it comes from.
+// sourced is the mark of a span, and where it comes from.
 type sourced struct{ source, span uint64 }
 
 // Kinds of changes of the memory in a note. Those of operations are in the low bits of a fingerprint, which are free.

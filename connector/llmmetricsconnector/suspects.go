@@ -9,8 +9,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// suspects are spans that are counted and may come again: those of the last batch of each source when the collector
-// was killed, because that batch may not have been acknowledged. They may come much later, and kills may come in
+// suspects are spans that are counted and may come again, and those that are around them or inside them and may be their
+// twins: those of the last batch of each source when the collector was killed, because that batch may not have been
+// acknowledged. They may come much later, and kills may come in
 // between: what a receiver reads first after a start is its own affair. So they are remembered for longer than nesting
 // remembers spans.
 //
@@ -19,9 +20,9 @@ type suspects struct {
 	last  map[uint64]*lastBatch // by source
 	order order[lastBatch, *lastBatch]
 	batch uint64 // number of the last one
-	size  int    // spans in last
+	size  int    // marks in last
 
-	kept []uint64            // fingerprints of suspects, the oldest first
+	kept []uint64            // marks of suspects, the oldest first
 	set  map[uint64]struct{} // the same; not written after the start
 
 	copy    []byte // of last, of a cut
@@ -30,16 +31,17 @@ type suspects struct {
 
 type lastBatch struct {
 	source, batch uint64
-	spans         []uint64 // fingerprints
+	spans         []uint64 // marks: fingerprints with a role, without a lap
 
 	place place[lastBatch]
 }
 
 func (b *lastBatch) placed() *place[lastBatch] { return &b.place }
 
+// Bounds of marks. A call of a model has two, any other operation one.
 const (
-	maxLastSpans = 1 << 16
-	maxSuspects  = 1 << 17 // a megabyte in the storage
+	maxLastSpans = 1 << 17
+	maxSuspects  = 1 << 18 // two megabytes in the storage
 )
 
 // any reports whether there are any.

@@ -122,7 +122,7 @@ func TestSuspectsAreBounded(t *testing.T) {
 			require.Contains(t, s.set, uint64(199<<32|999), "the newest batches are kept")
 			require.NotContains(t, s.set, uint64(0))
 		}
-		for span := range uint64(20_000) {
+		for span := range uint64(40_000) {
 			s.add(1000, 1<<60|life<<32|span)
 		}
 	}
@@ -150,7 +150,7 @@ func TestSourceThatWasSilentForLongestIsForgotten(t *testing.T) {
 	require.Equal(t, []bool{true, false, true, false}, []bool{
 		s.has(busy + 2*maxLastSpans/1000*1000), s.has(busy + 1000), s.has(2*maxLastSpans - 1), s.has(maxLastSpans),
 	})
-	require.Equal(t, uint64(busy+2*maxLastSpans/1000*1000+1), s.kept[len(s.kept)-71-1], "the order outlasts a restart")
+	require.Equal(t, uint64(busy+2*maxLastSpans/1000*1000+1), s.kept[len(s.kept)-2*maxLastSpans%1000], "the order outlasts a restart")
 }
 
 // BenchmarkNewSources has a source come that is new when as many as there may be are remembered.

@@ -18,8 +18,8 @@ import (
 func TestKilledFiftyTimes(t *testing.T) { kill(t, 50, "12h", "1m") }
 
 // TestKilledWhileBusy is the same with a history that is so dense that its ids are in the storage only, and with looks back
-// every minute that have to bring them back.
-func TestKilledWhileBusy(t *testing.T) { kill(t, 12, "1m", "5m") }
+// that have to bring them back.
+func TestKilledWhileBusy(t *testing.T) { kill(t, 12, "1m", "3m") }
 
 func kill(t *testing.T, kills int, span, lookback string) {
 	const history = 200_000

@@ -1,7 +1,6 @@
 package cursor
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -93,24 +92,6 @@ func (b *books) check(t *testing.T, p *Project) {
 		}
 	}
 	require.Equal(t, seen, p.Remembered())
-}
-
-// unreadable has a task fail because the storage cannot be read.
-func (s *simulation) unreadable(t *Task) bool {
-	if s.unread == 0 {
-		return false
-	}
-	_, err := s.project.Recall(t, "p", func(keys []string) ([][]byte, error) {
-		if s.rand.Float64() < s.unread {
-			return nil, errors.New("broken")
-		}
-		return s.get(keys)
-	})
-	if err != nil {
-		s.project.Stop(t, s.now)
-		s.project.Release()
-	}
-	return err != nil
 }
 
 // TestBooks checks that Known and Remembered are what went out, through updates, faults, restarts and a storage that cannot

@@ -11,24 +11,13 @@ import (
 
 // TestAnUpdateAfterALoss checks the count of a run that went out again after storage lost what it was like.
 func TestAnUpdateAfterALoss(t *testing.T) {
-	cfg := testConfig
-	cfg.EmitUpdates = true
-	p, s := away(t, cfg)
+	p, s, changed := changedWhileAway(t)
 	window := Window{awayStart(0), awayStart(0) + bucketLength}
-	sweep := newTask(KindSweep, window, begin)
-	_, err := p.Recall(sweep, "p", s.get)
-	require.NoError(t, err)
-	changed := finished(3, awayStart(3))
-	changed.TotalTokens.Value = 25
-	p.Observe(sweep, changed, begin)
-	p.Finish(sweep, begin)
-	s.write(t, p)
-	allAway(t, p)
 	clear(s.values)
 	// a waiting run of the bucket goes out meanwhile
 	other := finished(3003, awayStart(3))
 	p.askFor(other, begin)
-	_, err = p.RecallAll("p", s.get)
+	_, err := p.RecallAll("p", s.get)
 	require.NoError(t, err)
 	p.Rewrite()
 	p.liveDue = begin + hour

@@ -84,10 +84,7 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 	for s.now < end {
 		if urgent == nil {
 			if t := s.project.Urgent(s.now); t != nil {
-				if s.unreadable(t) {
-					s.now += second
-				} else {
-					s.recall(t)
+				if s.recall(t) {
 					urgent = &reading{task: t, rows: s.rows(t)}
 				}
 			}
@@ -105,11 +102,9 @@ func (s *simulation) runParallel(end langsmith.Time, lanes int) (most int) {
 			if t.Kind == KindReconcile && !s.reconcile(r) {
 				continue
 			}
-			if s.unreadable(t) {
-				s.now += second
+			if !s.recall(t) {
 				break
 			}
-			s.recall(t)
 			background = append(background, r)
 		}
 		most = max(most, len(background))

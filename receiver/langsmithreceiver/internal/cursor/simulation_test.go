@@ -2,6 +2,7 @@ package cursor
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -121,15 +122,26 @@ func (s *simulation) save() {
 	}
 }
 
-// recall brings back what a task needs.
-func (s *simulation) recall(t *Task) {
+// recall brings back what a task needs. When storage cannot be read it stops the task, and returns false a second later.
+func (s *simulation) recall(t *Task) bool {
 	lost, err := s.project.Recall(t, "p", func(keys []string) ([][]byte, error) {
+		if s.unread > 0 && s.rand.Float64() < s.unread {
+			return nil, errUnread
+		}
 		s.recalls++
 		return s.get(keys)
 	})
-	require.NoError(s.t, err)
 	require.Zero(s.t, lost)
+	if err != nil {
+		require.ErrorIs(s.t, err, errUnread)
+		s.project.Stop(t, s.now)
+		s.project.Release()
+		s.now += second
+	}
+	return err == nil
 }
+
+var errUnread = errors.New("broken")
 
 func (s *simulation) restart() {
 	p, err := Load(s.cfg, "p", s.get)
@@ -179,7 +191,9 @@ func (s *simulation) rows(t *Task) []*history {
 // read reads a task as the poller does.
 func (s *simulation) read(t *Task) {
 	p := s.project
-	s.recall(t)
+	if !s.recall(t) {
+		return
+	}
 	rows := s.rows(t)
 	for {
 		n := min(s.pageSize, len(rows))

@@ -59,6 +59,23 @@ func away(t *testing.T, cfg Config) (*Project, *shelf) {
 	return p, s
 }
 
+// changedWhileAway is the same with a run of which a sweep saw that it used other tokens since.
+func changedWhileAway(t *testing.T) (p *Project, s *shelf, changed *langsmith.Run) {
+	cfg := testConfig
+	cfg.EmitUpdates = true
+	p, s = away(t, cfg)
+	sweep := newTask(KindSweep, Window{awayStart(0), awayStart(0) + bucketLength}, begin)
+	_, err := p.Recall(sweep, "p", s.get)
+	require.NoError(t, err)
+	changed = finished(3, awayStart(3))
+	changed.TotalTokens.Value = 25
+	p.Observe(sweep, changed, begin)
+	p.Finish(sweep, begin)
+	s.write(t, p)
+	allAway(t, p)
+	return p, s, changed
+}
+
 func allAway(t *testing.T, p *Project) {
 	t.Helper()
 	for _, b := range p.buckets {
@@ -131,21 +148,11 @@ func TestATaskKeepsWhatItsWindowGets(t *testing.T) {
 func TestUpdatesOfWhatIsAway(t *testing.T) {
 	for name, restart := range map[string]bool{"in one go": false, "after a restart": true} {
 		t.Run(name, func(t *testing.T) {
-			cfg := testConfig
-			cfg.EmitUpdates = true
-			p, s := away(t, cfg)
+			p, s, changed := changedWhileAway(t)
 			window := Window{awayStart(0), awayStart(0) + bucketLength}
-			sweep := newTask(KindSweep, window, begin)
-			_, err := p.Recall(sweep, "p", s.get)
-			require.NoError(t, err)
-			changed := finished(3, awayStart(3))
-			changed.TotalTokens.Value = 25
-			p.Observe(sweep, changed, begin)
-			p.Finish(sweep, begin)
-			s.write(t, p)
+			var err error
 			if restart {
-				cfg.ResidentBytes = -1
-				p, err = Load(cfg, "p", s.get)
+				p, err = Load(p.cfg, "p", s.get)
 				require.NoError(t, err)
 				p.Release()
 			}

@@ -5,18 +5,26 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-langsmith/otelcol-langsmith/internal/langsmith"
 )
+
+// sent is a project that remembers a run which may go out again, and the 30 seconds in which that started.
+func sent() (p *Project, run *langsmith.Run, window Window) {
+	cfg := testConfig
+	cfg.EmitUpdates, cfg.ResidentBytes = true, -1
+	p = New(cfg, begin-11*minute)
+	p.head, p.swept = begin, begin
+	window = Window{awayStart(0), awayStart(0) + bucketLength}
+	run = finished(1, window.From)
+	p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), previous{})
+	return p, run, window
+}
 
 // TestSealedWhileOnItsWay checks that an update counts once if what it replaces was sealed between its row and the
 // moment when the pipeline took it.
 func TestSealedWhileOnItsWay(t *testing.T) {
-	cfg := testConfig
-	cfg.EmitUpdates = true
-	p := New(cfg, begin-11*minute)
-	p.head, p.swept = begin, begin
-	window := Window{awayStart(0), awayStart(0) + bucketLength}
-	run := finished(1, window.From)
-	p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), previous{})
+	p, run, window := sent()
 	run.TotalTokens.Value = 25
 	backfill := newTask(KindBackfill, window, begin)
 	d := p.Observe(backfill, run, begin)
@@ -32,13 +40,7 @@ func TestSealedWhileOnItsWay(t *testing.T) {
 
 // TestSecondUpdateIsSealedWhileOnItsWay is the same for a run that had been updated before: what it used last is replaced.
 func TestSecondUpdateIsSealedWhileOnItsWay(t *testing.T) {
-	cfg := testConfig
-	cfg.EmitUpdates = true
-	p := New(cfg, begin-11*minute)
-	p.head, p.swept = begin, begin
-	window := Window{awayStart(0), awayStart(0) + bucketLength}
-	run := finished(1, window.From)
-	p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), previous{})
+	p, run, window := sent()
 	p.prune()
 	backfill := newTask(KindBackfill, window, begin)
 	run.TotalTokens.Value = 25
@@ -61,14 +63,8 @@ func TestSecondUpdateIsSealedWhileOnItsWay(t *testing.T) {
 func TestSecondUpdateOfWhatIsAway(t *testing.T) {
 	for name, sealedFirst := range map[string]bool{"sealed and recent": true, "recent": false} {
 		t.Run(name, func(t *testing.T) {
-			cfg := testConfig
-			cfg.EmitUpdates, cfg.ResidentBytes = true, -1
-			p := New(cfg, begin-11*minute)
-			p.head, p.swept = begin, begin
+			p, run, window := sent()
 			s := &shelf{values: map[string][]byte{}}
-			window := Window{awayStart(0), awayStart(0) + bucketLength}
-			run := finished(1, window.From)
-			p.remember(p.hash(run.ID), run.Start, revisionOf(run), usageOf(run), previous{})
 			if sealedFirst {
 				p.prune()
 				run.TotalTokens.Value = 25
