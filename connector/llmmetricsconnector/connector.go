@@ -237,7 +237,7 @@ func (c *shell) flushes(ctx context.Context) {
 // savePause is how long saves between flushes pause after one that failed.
 const savePause = 5 * time.Second
 
-// saves saves totals whenever notes are too large, until it is stopped. Flushes cannot do it: much may come between two of
+// saves saves totals whenever notes are too large, until it is stopped, and again after a pause when that fails. Flushes cannot do it: much may come between two of
 // them, and one that waits for the next component lasts.
 func (c *shell) saves(ctx context.Context) {
 	for {
@@ -246,13 +246,12 @@ func (c *shell) saves(ctx context.Context) {
 			return
 		case <-c.keeper.crowded:
 		}
-		if c.saveFull(ctx) == nil {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(savePause):
+		for c.saveFull(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(savePause):
+			}
 		}
 	}
 }
